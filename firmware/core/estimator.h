@@ -1,0 +1,46 @@
+/* The estimator: one spectrum in, state, covariance and readouts out. Reentrant: all state is in estimator_t. */
+#ifndef EISHIL_CORE_ESTIMATOR_H
+#define EISHIL_CORE_ESTIMATOR_H
+
+#include "ekf.h"
+#include "model.h"
+
+/* Values are those of the wire's enum status. */
+typedef enum {
+    ESTIMATOR_OK = 0,
+    ESTIMATOR_POINTS_SKIPPED = 1,     /* masked or unusable frequencies were left out */
+    ESTIMATOR_REJECTED_INPUT = 2,     /* not finite, or voltage, temperature or elapsed cycles out of range */
+    ESTIMATOR_REJECTED_COVARIANCE = 3 /* the update would have lost positive definiteness; state unchanged */
+} estimator_status_t;
+
+typedef struct {
+    float elapsed_cycles;
+    float voltage_V;
+    float temperature_degC;
+    uint32_t valid_mask; /* bit k: frequency k was measured */
+    const float *z_real_ohm; /* [n_frequencies] */
+    const float *z_imag_ohm; /* [n_frequencies], capacitive is negative */
+} estimator_input_t;
+
+typedef struct {
+    uint32_t n_used;
+    float nis;
+    float x[MODEL_N_STATES];
+    float P[MODEL_N_COVARIANCE];
+    float readout[MODEL_N_READOUTS];
+    float readout_sigma[MODEL_N_READOUTS];
+} estimator_output_t;
+
+typedef struct {
+    ekf_t filter[MODEL_N_PRIORS];
+    float log_weight[MODEL_N_PRIORS];
+    float cycles;
+    uint32_t steps;
+} estimator_t;
+
+void estimator_init(estimator_t *e, const model_t *model);
+
+/* A rejected spectrum leaves *e as it was; *out is written only with ESTIMATOR_OK or ESTIMATOR_POINTS_SKIPPED. */
+estimator_status_t estimator_step(estimator_t *e, const model_t *model, const estimator_input_t *in, estimator_output_t *out);
+
+#endif

@@ -1,0 +1,93 @@
+/* An estimator as data: what firmware/generated/model.c fills in from a model file.
+ *
+ * The sizes come from the generated model_size.h, so that an estimator_t is as small as its model; every loop runs over
+ * the sizes in the model_t. Notation and equations: docs/estimator.md, docs/network.md. */
+#ifndef EISHIL_CORE_MODEL_H
+#define EISHIL_CORE_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model_size.h"
+
+#define MODEL_N_OBSERVATIONS (2 * MODEL_N_FREQUENCIES)
+#define MODEL_N_COVARIANCE (MODEL_N_STATES * (MODEL_N_STATES + 1) / 2)
+
+/* One dense layer. weight is by rows [n_out][n_in]; multiplier and tangent_multiplier are NULL where the layer has none. */
+typedef struct {
+    uint8_t n_in;
+    uint8_t n_out;
+    const int8_t *weight;
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const int32_t *tangent_multiplier;
+} nn_layer_t;
+
+typedef struct {
+    uint8_t n_inputs;
+    uint8_t n_outputs;
+    uint8_t n_layers;
+    const float *input_mean;
+    const float *input_scale;
+    const nn_layer_t *layer;
+    const int16_t *tangent; /* [layer[0].n_out][n_inputs] */
+    const float *output_scale;
+    const float *output_offset;
+    const float *jacobian_row_scale;
+    const float *jacobian_column_scale;
+} nn_t;
+
+/* An impedance in series, linear in one mode: adds coefficient[i] * mode, in ohm, to exp(network output i). */
+typedef struct {
+    uint8_t mode;
+    const float *coefficient; /* [n_observations] */
+} series_term_t;
+
+/* A scalar of the modes with one tanh layer: b2 + w2 . tanh(w1 ((modes[input] - mean) * scale) + b1). */
+typedef struct {
+    uint8_t n_inputs;
+    uint8_t n_hidden;
+    const uint8_t *input; /* mode indices */
+    const float *input_mean;
+    const float *input_scale;
+    const float *w1; /* [n_hidden][n_inputs] */
+    const float *b1;
+    const float *w2;
+    float b2;
+    float residual_variance;
+} readout_t;
+
+/* One filter of the bank; covariance is the upper triangle by rows. */
+typedef struct {
+    float log_weight;
+    const float *mean;
+    const float *covariance;
+} prior_t;
+
+typedef struct {
+    uint8_t n_states;
+    uint8_t n_modes;
+    uint8_t n_frequencies;
+    uint8_t n_priors;
+    uint8_t n_series_terms;
+    uint8_t n_readouts;
+    uint8_t n_nodes; /* of the latent trajectory; 0: the states are the modes */
+    const float *drift_per_cycle;            /* [n_states] */
+    const float *process_variance_per_cycle; /* [n_states] */
+    float cycle_spacing;
+    const float *trajectory_mean; /* [n_nodes][n_modes] */
+    const float *trajectory_phi;  /* [n_nodes][n_modes][n_states] */
+    const prior_t *prior;
+    const float *noise_variance; /* [n_observations], (ln ohm)^2 */
+    float voltage_variance;      /* V^2 */
+    float temperature_variance;  /* K^2 */
+    const series_term_t *series_term;
+    const uint8_t *input_mode; /* [network.n_inputs - 2]: the mode behind each network input; then voltage, 1000/T */
+    nn_t network;
+    const readout_t *readout;
+    uint8_t model_id[8];
+} model_t;
+
+extern const model_t eishil_model;
+
+#endif

@@ -1,0 +1,211 @@
+"""Every message between bench and device, declared once.
+
+A message is a little-endian record whose fields are naturally aligned. Array lengths are symbols (`n_states`) that a
+model gives values to: `dtype(message, dimensions)` makes the numpy dtype, `codegen.py` the C struct with its
+`_Static_assert`. `digest()` is taken over the symbolic table, so that it names the protocol and not the model; the
+model has an identity of its own (`model_id`).
+
+On the line a frame is COBS(header + body + CRC-32) + 0x00. The header is `HEADER`; the CRC-32 is the one of zlib and
+Ethernet (reflected, polynomial 0x04C11DB7), little-endian, over header and body. A reply carries the sequence number
+of its request and the request's type with `REPLY_BIT` set. A request that arrives again with the sequence number and
+the bytes of the last one is answered from the device's cache and not applied twice; HELLO empties that cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+PROTOCOL_VERSION = 1
+REPLY_BIT = 0x80
+FRAME_DELIMITER = 0x00
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: its name (unit last), its type (`u1 u2 u4 i2 i4 f4`, little-endian), its length as number or symbol."""
+
+    name: str
+    type: str
+    length: int | str = 1
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message body; `code` is the type byte of the header (replies have `REPLY_BIT` set)."""
+
+    name: str
+    code: int
+    fields: tuple[Field, ...]
+    comment: str = ""
+
+
+# Dimensions that a model gives values to. `n_covariance` is the upper triangle of P by rows: n (n + 1) / 2;
+# `n_jacobian` is n_observations * n_inputs, by rows.
+SYMBOLS = ("n_states", "n_covariance", "n_frequencies", "n_observations", "n_inputs", "n_jacobian", "n_readouts")
+
+ENUMS: dict[str, dict[str, int]] = {
+    # Which counter `count` was read from. DWT counts core cycles on silicon; TIM2 counts timer ticks, which under
+    # QEMU's `-icount shift=0` are executed instructions; NONE on the host.
+    "counter": {"NONE": 0, "DWT": 1, "TIM2": 2},
+    # Verdict of a request. After anything but OK and POINTS_SKIPPED the estimator's state is unchanged.
+    "status": {
+        "OK": 0,
+        "POINTS_SKIPPED": 1,
+        "REJECTED_INPUT": 2,
+        "REJECTED_COVARIANCE": 3,
+        "NOT_INITIALISED": 4,
+        "UNKNOWN_MESSAGE": 5,
+        "BAD_LENGTH": 6,
+    },
+    # The last fault since power-on, kept over a reset of the core.
+    "fault": {"NONE": 0, "HARD_FAULT": 1, "STACK_OVERFLOW": 2, "WATCHDOG": 3, "ASSERTION": 4},
+}
+
+HEADER = Message(
+    "header",
+    0x00,
+    (Field("type", "u1"), Field("reserved", "u1"), Field("sequence", "u2")),
+    "Before every body; `reserved` is 0.",
+)
+
+MESSAGES: tuple[Message, ...] = (
+    Message(
+        "hello_request",
+        0x01,
+        (Field("protocol_version", "u4"),),
+        "Who are you? Empties the reply cache. Works whatever the model.",
+    ),
+    Message(
+        "hello_reply",
+        0x81,
+        (
+            Field("wire_digest", "u1", 8, "first 8 bytes of digest()"),
+            Field("build_id", "u1", 8, "first 8 bytes of the SHA-256 over the firmware's sources and options"),
+            Field("model_id", "u1", 8, "first 8 bytes of the SHA-256 over the model file"),
+            Field("core_clock_Hz", "u4"),
+            Field("boot_count", "u4", 1, "resets since power-on, from RAM that a reset keeps"),
+            Field("counter", "u1", 1, "enum counter"),
+            Field("n_states", "u1"),
+            Field("n_frequencies", "u1"),
+            Field("n_inputs", "u1"),
+            Field("n_readouts", "u1"),
+            Field("reserved", "u1", 3),
+            Field("board", "u1", 16, "ASCII, padded with zero bytes"),
+        ),
+    ),
+    Message("init_request", 0x02, (Field("reserved", "u4"),), "Start from the model's prior."),
+    Message("init_reply", 0x82, (Field("status", "u4", 1, "enum status"),)),
+    Message(
+        "step_request",
+        0x03,
+        (
+            Field("elapsed_cycles", "f4", 1, "equivalent full cycles since the last spectrum; 0 for the first"),
+            Field("voltage_V", "f4", 1, "measured at rest"),
+            Field("temperature_degC", "f4"),
+            Field("valid_mask", "u4", 1, "bit k: the point at frequency k was measured"),
+            Field("z_real_ohm", "f4", "n_frequencies"),
+            Field("z_imag_ohm", "f4", "n_frequencies", "capacitive is negative"),
+        ),
+        "One spectrum at the model's frequencies.",
+    ),
+    Message(
+        "step_reply",
+        0x83,
+        (
+            Field("status", "u4", 1, "enum status"),
+            Field("steps", "u4", 1, "spectra applied since init"),
+            Field("count", "u4", 1, "of `counter`, for the estimator step alone"),
+            Field("n_used", "u4", 1, "scalar observations used"),
+            Field("nis", "f4", 1, "normalised innovation squared; n_used degrees of freedom"),
+            Field("state", "f4", "n_states"),
+            Field("covariance", "f4", "n_covariance", "upper triangle by rows"),
+            Field("readout", "f4", "n_readouts", "SOH first"),
+            Field("readout_sigma", "f4", "n_readouts"),
+        ),
+    ),
+    Message(
+        "network_request",
+        0x04,
+        (Field("input", "f4", "n_inputs", "physical units, the model's input order"),),
+        "Evaluate the observation network alone: the proof that it is the same integers everywhere.",
+    ),
+    Message(
+        "network_reply",
+        0x84,
+        (
+            Field("status", "u4", 1, "enum status"),
+            Field("count", "u4", 1, "of `counter`, for the network and its Jacobian"),
+            Field("accumulator", "i4", "n_observations", "last layer before its scale"),
+            Field("jacobian_accumulator", "i4", "n_jacobian", "by rows"),
+        ),
+    ),
+    Message("status_request", 0x05, (Field("reserved", "u4"),)),
+    Message(
+        "status_reply",
+        0x85,
+        (
+            Field("frames_received", "u4", 1, "with a correct CRC"),
+            Field("crc_errors", "u4"),
+            Field("framing_errors", "u4", 1, "COBS, length or overlong frames"),
+            Field("overruns", "u4", 1, "bytes lost before the frame decoder"),
+            Field("steps_rejected", "u4"),
+            Field("fault", "u4", 1, "enum fault"),
+            Field("fault_count", "u4"),
+            Field("fault_address", "u4", 1, "program counter where known, else 0"),
+            Field("stack_used_bytes", "u4", 1, "high-water mark by painted stack; 0 where unknown"),
+            Field("stack_size_bytes", "u4"),
+        ),
+    ),
+    Message("error_reply", 0xFF, (Field("status", "u4", 1, "enum status"), Field("type", "u4", 1, "of the request"))),
+)
+
+BY_NAME = {message.name: message for message in (HEADER, *MESSAGES)}
+BY_CODE = {message.code: message for message in MESSAGES}
+
+
+def dimensions(n_states: int, n_frequencies: int, n_inputs: int, n_readouts: int) -> dict[str, int]:
+    """Values of all `SYMBOLS` for a model."""
+    return {
+        "n_states": n_states,
+        "n_covariance": n_states * (n_states + 1) // 2,
+        "n_frequencies": n_frequencies,
+        "n_observations": 2 * n_frequencies,
+        "n_inputs": n_inputs,
+        "n_jacobian": 2 * n_frequencies * n_inputs,
+        "n_readouts": n_readouts,
+    }
+
+
+def dtype(message: Message, sizes: Mapping[str, int]) -> np.dtype:
+    """The numpy dtype of a message body, packed and little-endian; fields keep their natural alignment."""
+    fields = []
+    offset = 0
+    for field in message.fields:
+        length = field.length if isinstance(field.length, int) else sizes[field.length]
+        base = np.dtype("<" + field.type)
+        if offset % base.itemsize:
+            raise ValueError(f"{message.name}.{field.name} is not naturally aligned: offset {offset}")
+        fields.append((field.name, base) if length == 1 and isinstance(field.length, int) else (field.name, base, (length,)))
+        offset += base.itemsize * length
+    return np.dtype(fields)
+
+
+def table() -> str:
+    """The canonical text of the protocol: what `digest` is taken over."""
+    lines = [f"protocol {PROTOCOL_VERSION} cobs crc32"]
+    for enum, values in ENUMS.items():
+        lines.append(f"enum {enum} " + " ".join(f"{name}={value}" for name, value in values.items()))
+    for message in (HEADER, *MESSAGES):
+        lines.append(f"message {message.name} {message.code:#04x}")
+        lines += [f"  {field.name} {field.type} {field.length}" for field in message.fields]
+    return "\n".join(lines) + "\n"
+
+
+def digest() -> bytes:
+    """SHA-256 of `table()`; the wire carries its first 8 bytes."""
+    return hashlib.sha256(table().encode("ascii")).digest()
