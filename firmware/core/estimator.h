@@ -17,7 +17,7 @@ typedef struct {
     float elapsed_cycles;
     float voltage_V;
     float temperature_degC;
-    uint32_t valid_mask; /* bit k: frequency k was measured */
+    uint32_t valid_mask;     /* bit k: frequency k was measured */
     const float *z_real_ohm; /* [n_frequencies] */
     const float *z_imag_ohm; /* [n_frequencies], capacitive is negative */
 } estimator_input_t;
@@ -41,6 +41,7 @@ typedef struct {
 void estimator_init(estimator_t *e, const model_t *model);
 
 /* A rejected spectrum leaves *e as it was; *out is written only with ESTIMATOR_OK or ESTIMATOR_POINTS_SKIPPED. */
-estimator_status_t estimator_step(estimator_t *e, const model_t *model, const estimator_input_t *in, estimator_output_t *out);
+estimator_status_t estimator_step(estimator_t *e, const model_t *model, const estimator_input_t *in,
+                                  estimator_output_t *out);
 
 #endif

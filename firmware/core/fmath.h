@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 bool fmath_is_finite(float x);
-float fmath_log(float x);  /* x > 0 and normal; others give NaN */
-float fmath_exp(float x);  /* clamped to -87..88 */
+float fmath_log(float x); /* x > 0 and normal; others give NaN */
+float fmath_exp(float x); /* clamped to -87..88 */
 float fmath_tanh(float x);
 
 #endif

@@ -11,7 +11,7 @@
 #include "model_size.h"
 
 #define MODEL_N_OBSERVATIONS (2 * MODEL_N_FREQUENCIES)
-#define MODEL_N_COVARIANCE (MODEL_N_STATES * (MODEL_N_STATES + 1) / 2)
+#define MODEL_N_COVARIANCE   (MODEL_N_STATES * (MODEL_N_STATES + 1) / 2)
 
 /* One dense layer. weight is by rows [n_out][n_in]; multiplier and tangent_multiplier are NULL where the layer has none. */
 typedef struct {
@@ -71,7 +71,7 @@ typedef struct {
     uint8_t n_priors;
     uint8_t n_series_terms;
     uint8_t n_readouts;
-    uint8_t n_nodes; /* of the latent trajectory; 0: the states are the modes */
+    uint8_t n_nodes;                         /* of the latent trajectory; 0: the states are the modes */
     const float *drift_per_cycle;            /* [n_states] */
     const float *process_variance_per_cycle; /* [n_states] */
     float cycle_spacing;

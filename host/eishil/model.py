@@ -9,7 +9,7 @@ Notation (docs/estimator.md has the equations):
 - a *mode* is a physical quantity of ageing (LLI, LAM_ne, ...); there are n_modes of them;
 - a *state* is what the filter estimates; there are n_states. Either the states are the modes, or `trajectory` maps
   them: modes = mean(c) + phi(c) @ state, with c the equivalent full cycles since the start, linear between nodes;
-- an *observation* is ln(Re Z) at every frequency and then ln(-Im Z) at every frequency: n_observations = 2 n_frequencies;
+- an *observation* is ln(Re Z) at every frequency, then ln(-Im Z) at every frequency: n_observations = 2 n_frequencies;
 - a *network input* is one of the modes, the rest voltage or the inverse temperature.
 """
 
@@ -38,7 +38,7 @@ class _Part(BaseModel):
 
 
 class Mode(_Part):
-    """A physical quantity; `minimum` and `maximum` bound the training population (stated, not enforced by the filter)."""
+    """A physical quantity; `minimum` and `maximum` bound the training population; the filter does not enforce them."""
 
     name: str
     unit: str
@@ -208,13 +208,16 @@ class Model(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> Model:
-        n, p, m, u = self.n_states, self.n_modes, self.n_observations, self.network.n_inputs
+        n, p, m = self.n_states, self.n_modes, self.n_observations
         _require(1 <= n <= MAX_STATES, f"1 to {MAX_STATES} states, not {n}")
         _require(2 <= m <= MAX_OBSERVATIONS, f"at most {MAX_OBSERVATIONS} observations, not {m}")
         _require(1 <= len(self.priors) <= MAX_FILTERS, f"1 to {MAX_FILTERS} priors, not {len(self.priors)}")
         _require(len({mode.name for mode in self.modes}) == p, "mode names must differ")
         if self.trajectory is None:
-            _require([s.name for s in self.states] == [mode.name for mode in self.modes], "without a trajectory the states are the modes, by name and order")
+            _require(
+                [s.name for s in self.states] == [mode.name for mode in self.modes],
+                "without a trajectory the states are the modes, by name and order",
+            )
         else:
             _shape("trajectory.mean", self.trajectory.mean, (len(self.trajectory.mean), p))
             _shape("trajectory.phi", self.trajectory.phi, (len(self.trajectory.mean), p, n))
@@ -222,7 +225,10 @@ class Model(_Part):
             _shape("prior.mean", prior.mean, (n,))
             _shape("prior.covariance", prior.covariance, (n, n))
             P = np.array(prior.covariance)
-            _require(bool(np.allclose(P, P.T) and np.linalg.eigvalsh(P).min() > 0), "a prior covariance must be symmetric and positive definite")
+            _require(
+                bool(np.allclose(P, P.T) and np.linalg.eigvalsh(P).min() > 0),
+                "a prior covariance must be symmetric and positive definite",
+            )
         _shape("noise.variance", self.noise.variance, (m,))
         for term in self.series_terms:
             self.mode_index(term.mode)
@@ -239,7 +245,10 @@ class Model(_Part):
 
     def _check_network(self) -> None:
         network, u, m = self.network, self.network.n_inputs, self.n_observations
-        _require(network.inputs[-2:] == [VOLTAGE_INPUT, INVERSE_TEMPERATURE_INPUT], f"the last network inputs are {VOLTAGE_INPUT} and {INVERSE_TEMPERATURE_INPUT}")
+        _require(
+            network.inputs[-2:] == [VOLTAGE_INPUT, INVERSE_TEMPERATURE_INPUT],
+            f"the last network inputs are {VOLTAGE_INPUT} and {INVERSE_TEMPERATURE_INPUT}",
+        )
         for name in network.inputs[:-2]:
             self.mode_index(name)
         width = u
@@ -249,12 +258,25 @@ class Model(_Part):
             _require(n_out <= MAX_WIDTH, f"layers of at most {MAX_WIDTH} units, not {n_out}")
             _shape(f"layer {index}.weight", layer.weight, (n_out, width))
             _require(int(np.abs(layer.weight).max()) <= 127, f"layer {index}: int8 weights between -127 and 127")
-            _require(len(layer.multiplier) == (0 if last else n_out), f"layer {index}.multiplier has {len(layer.multiplier)} values")
-            _require(len(layer.tangent_multiplier) == (0 if last or index == 0 else n_out), f"layer {index}.tangent_multiplier has {len(layer.tangent_multiplier)} values")
+            _require(
+                len(layer.multiplier) == (0 if last else n_out),
+                f"layer {index}.multiplier has {len(layer.multiplier)} values",
+            )
+            _require(
+                len(layer.tangent_multiplier) == (0 if last or index == 0 else n_out),
+                f"layer {index}.tangent_multiplier has {len(layer.tangent_multiplier)} values",
+            )
             width = n_out
         _require(len(network.layers) >= 2 and width == m, f"two layers or more, the last with {m} outputs")
         _shape("network.tangent", network.tangent, (len(network.layers[0].bias), u))
-        for name, values, size in (("input_mean", network.input_mean, u), ("input_scale", network.input_scale, u), ("output_scale", network.output_scale, m), ("output_offset", network.output_offset, m), ("jacobian_row_scale", network.jacobian_row_scale, m), ("jacobian_column_scale", network.jacobian_column_scale, u)):
+        for name, values, size in (
+            ("input_mean", network.input_mean, u),
+            ("input_scale", network.input_scale, u),
+            ("output_scale", network.output_scale, m),
+            ("output_offset", network.output_offset, m),
+            ("jacobian_row_scale", network.jacobian_row_scale, m),
+            ("jacobian_column_scale", network.jacobian_column_scale, u),
+        ):
             _shape(f"network.{name}", values, (size,))
 
 
@@ -264,5 +286,5 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _shape(name: str, values: object, shape: tuple[int, ...]) -> None:
-    actual = np.shape(values)  # type: ignore[arg-type]
+    actual = np.asarray(values).shape
     _require(actual == shape, f"{name} has shape {actual}, not {shape}")

@@ -26,7 +26,7 @@ FRAME_DELIMITER = 0x00
 
 @dataclass(frozen=True)
 class Field:
-    """One field: its name (unit last), its type (`u1 u2 u4 i2 i4 f4`, little-endian), its length as number or symbol."""
+    """One field: name (unit last), type (`u1 u2 u4 i2 i4 f4`, little-endian), length as a number or a symbol."""
 
     name: str
     type: str
@@ -190,7 +190,9 @@ def dtype(message: Message, sizes: Mapping[str, int]) -> np.dtype:
         base = np.dtype("<" + field.type)
         if offset % base.itemsize:
             raise ValueError(f"{message.name}.{field.name} is not naturally aligned: offset {offset}")
-        fields.append((field.name, base) if length == 1 and isinstance(field.length, int) else (field.name, base, (length,)))
+        fields.append(
+            (field.name, base) if length == 1 and isinstance(field.length, int) else (field.name, base, (length,))
+        )
         offset += base.itemsize * length
     return np.dtype(fields)
 

@@ -35,7 +35,8 @@ class StepInput:
 class StepOutput:
     """Estimate after one step.
 
-    `status` has the values of `wire.ENUMS["status"]`. With a rejected step the rest is the estimate before it, NIS and n_used 0.
+    `status` has the values of `wire.ENUMS["status"]`. With a rejected step the rest is the estimate before it, and NIS
+    and n_used are 0.
     `x` (n_states,), `P` (n_states, n_states), `readout` and `readout_sigma` (n_readouts,), SOH first.
     """
 

@@ -1,0 +1,38 @@
+# make demo   sets itself up, then: data set -> network -> C -> firmware -> emulated board -> report
+# make test   sets itself up, then runs every test that needs no hardware
+# make lint   ruff, mypy, clang-format
+PYTHON ?= python3
+VENV := .venv
+EISHIL := $(VENV)/bin/eishil
+RECIPE := datasets/recipes/first_light.toml
+
+.PHONY: demo test lint setup system-tools clean
+.DELETE_ON_ERROR:
+
+demo: setup
+	$(EISHIL) run $(RECIPE) --target qemu
+
+test: setup
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+
+lint: setup
+	$(VENV)/bin/ruff check host bench tests
+	$(VENV)/bin/ruff format --check host bench tests
+	$(VENV)/bin/mypy
+	$(VENV)/bin/clang-format --dry-run --Werror $(wildcard firmware/core/*.[ch] firmware/app/*.[ch] firmware/port/*.h firmware/port/*/*.[ch])
+
+setup: system-tools $(VENV)/.ready
+
+# The console script stands in the checkout's own environment; nothing is installed outside of it.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "eishil needs Python 3.11 or newer; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+system-tools:
+	@sh bench/install_system_tools.sh
+
+clean:
+	rm -rf build .pio
