@@ -32,7 +32,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	touch $@
 
 system-tools:
-	@sh bench/install_system_tools.sh
+	@PYTHON="$(PYTHON)" sh bench/install_system_tools.sh
 
 clean:
 	rm -rf build .pio
