@@ -7,6 +7,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from eishil import wire
 
 SIZES = wire.dimensions(n_states=5, n_frequencies=11, n_inputs=6, n_readouts=1)
