@@ -1,0 +1,220 @@
+"""The float64 reference estimator: docs/estimator.md, equation by equation, with the unquantised network.
+
+State order and units are the model's. Source of the filter equations: Bar-Shalom, Li, Kirubarajan, Estimation with
+Applications to Tracking and Navigation, 2001, chapters 5.4 and 7.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eishil import wire
+from eishil.filters import readout
+from eishil.filters.step import StepInput, StepOutput
+from eishil.model import Model
+
+Array = NDArray[np.float64]
+
+KELVIN = 273.15
+VOLTAGE_RANGE_V = (0.0, 10.0)
+TEMPERATURE_RANGE_degC = (-60.0, 100.0)
+STATUS = wire.ENUMS["status"]
+
+
+class Network(Protocol):
+    """What the filter needs of an observation network: y (m,) in ln ohm and J (m, n_inputs) at v (n_inputs,)."""
+
+    def evaluate(self, v: Array) -> tuple[Array, Array]: ...
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The usable part of a spectrum: `z` (m,) in ln ohm, `usable` (m,)."""
+
+    z: Array
+    usable: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Linearisation:
+    """The observation equation at one state: prediction h (m,), H (m, n), R (m,), and where h exists."""
+
+    h: Array
+    H: Array
+    R: Array
+    exists: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Update:
+    """A filter after its update: x (n,), P (n, n); NIS with n_used degrees of freedom; sum of ln S; whether sound."""
+
+    x: Array
+    P: Array
+    nis: float
+    log_det: float
+    n_used: int
+    sound: bool
+
+
+def observations(step: StepInput) -> Observations:
+    """Observations and where they are usable: ln Re Z of all frequencies, then ln(-Im Z)."""
+    real, imaginary = step.z_ohm.real, -step.z_ohm.imag
+    whole = step.valid & np.isfinite(real) & np.isfinite(imaginary) & (real > 0)
+    usable = np.concatenate([whole, whole & (imaginary > 0)])
+    z = np.log(np.where(usable, np.concatenate([real, imaginary]), 1.0))
+    return Observations(z, usable)
+
+
+def is_acceptable(step: StepInput) -> bool:
+    """Whether everything but the impedance is finite and in range."""
+    low_V, high_V = VOLTAGE_RANGE_V
+    low_degC, high_degC = TEMPERATURE_RANGE_degC
+    return bool(
+        np.isfinite(step.elapsed_cycles)
+        and step.elapsed_cycles >= 0
+        and low_V <= step.voltage_V <= high_V
+        and low_degC <= step.temperature_degC <= high_degC
+    )
+
+
+class ModeMap:
+    """modes = mean(C) + Phi(C) x, with C the cycles since the start; the identity without a latent trajectory."""
+
+    def __init__(self, model: Model) -> None:
+        self._identity = np.eye(model.n_states) if model.trajectory is None else None
+        if model.trajectory is not None:
+            self._spacing = model.trajectory.cycle_spacing
+            self._mean = np.array(model.trajectory.mean)
+            self._phi = np.array(model.trajectory.phi)
+
+    def at(self, cycles: float) -> tuple[Array, Array]:
+        """Offset (n_modes,) and Phi (n_modes, n_states) after `cycles`."""
+        if self._identity is not None:
+            return np.zeros(len(self._identity)), self._identity
+        last = len(self._mean) - 1
+        position = min(max(cycles / self._spacing, 0.0), float(last))
+        node = min(int(position), max(last - 1, 0))
+        if node == last:
+            return self._mean[0], self._phi[0]
+        fraction = position - node
+        mean = self._mean[node] + fraction * (self._mean[node + 1] - self._mean[node])
+        return mean, self._phi[node] + fraction * (self._phi[node + 1] - self._phi[node])
+
+
+class Ekf:
+    """A bank of extended Kalman filters over one cell's spectra. Holds the state between steps."""
+
+    def __init__(self, model: Model, network: Network) -> None:
+        self.model = model
+        self.network = network
+        self._mode_names = [mode.name for mode in model.modes]
+        network_modes = [model.mode_index(name) for name in model.network.inputs[:-2]]
+        self._select = np.eye(model.n_modes)[network_modes]
+        self._series = np.zeros((model.n_modes, model.n_observations))
+        for term in model.series_terms:
+            self._series[model.mode_index(term.mode)] += term.coefficient
+        self._mode_map = ModeMap(model)
+        self._drift = np.array([state.drift_per_cycle for state in model.states])
+        self._q = np.array([state.process_variance_per_cycle for state in model.states])
+        self._variance = np.array(model.noise.variance)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start from the model's prior."""
+        self.x = np.array([prior.mean for prior in self.model.priors])
+        self.P = np.array([prior.covariance for prior in self.model.priors])
+        self.log_weight = _normalised(np.log([prior.weight for prior in self.model.priors]))
+        self.cycles = 0.0
+
+    def step(self, step: StepInput) -> StepOutput:
+        """Apply one spectrum; a refused one changes nothing."""
+        if not is_acceptable(step):
+            return self._estimate(STATUS["REJECTED_INPUT"])
+        seen = observations(step)
+        cycles = self.cycles + step.elapsed_cycles
+        updates = []
+        for x, P in zip(self.x, self.P, strict=True):
+            x_minus, P_minus = self.predict(x, P, step.elapsed_cycles)
+            line = self.linearise(x_minus, cycles, step.voltage_V, step.temperature_degC)
+            updates.append(update(x_minus, P_minus, seen, line))
+        if not all(one.sound for one in updates):
+            return self._estimate(STATUS["REJECTED_COVARIANCE"])
+        self.x = np.array([one.x for one in updates])
+        self.P = np.array([one.P for one in updates])
+        self.cycles = cycles
+        self.log_weight = _normalised(self.log_weight - [(one.nis + one.log_det) / 2 for one in updates])
+        best = updates[int(np.argmax(self.log_weight))]
+        status = STATUS["OK" if best.n_used == self.model.n_observations else "POINTS_SKIPPED"]
+        return self._estimate(status, best.n_used, best.nis)
+
+    def predict(self, x: Array, P: Array, elapsed_cycles: float) -> tuple[Array, Array]:
+        """State and covariance `elapsed_cycles` later, before the spectrum."""
+        return x + self._drift * elapsed_cycles, P + np.diag(self._q) * elapsed_cycles
+
+    def linearise(self, x: Array, cycles: float, voltage_V: float, temperature_degC: float) -> Linearisation:
+        """Predicted observations, their derivative by the state, and their variance."""
+        mean, phi = self._mode_map.at(cycles)
+        modes = mean + phi @ x
+        T_K = temperature_degC + KELVIN
+        y, J = self.network.evaluate(np.array([*(self._select @ modes), voltage_V, 1000.0 / T_K]))
+        z_network = np.exp(y)
+        z = z_network + modes @ self._series
+        exists = z > 0
+        z = np.where(exists, z, 1.0)
+        J = (z_network / z)[:, None] * J
+        dh_dmodes = J[:, :-2] @ self._select + self._series.T / z[:, None]
+        noise = self.model.noise
+        R = self._variance + (J[:, -2] * noise.voltage_std_V) ** 2
+        R = R + (J[:, -1] * (-1000.0 / T_K**2) * noise.temperature_std_K) ** 2
+        return Linearisation(np.log(z), dh_dmodes @ phi, R, exists)
+
+    def _estimate(self, status: int, n_used: int = 0, nis: float = 0.0) -> StepOutput:
+        """The bank's moments and readouts as they stand."""
+        weight = np.exp(self.log_weight)
+        x = weight @ self.x
+        P = np.einsum("b,bij->ij", weight, self.P + _outer(self.x - x))
+        mean, phi = self._mode_map.at(self.cycles)
+        modes = mean + self.x @ phi.T
+        values, sigmas = [], []
+        for scalar in self.model.readouts:
+            value, gradient = readout.evaluate(scalar, self._mode_names, modes)
+            mixed = weight @ value
+            variance = np.einsum("bi,bij,bj->b", gradient @ phi, self.P, gradient @ phi) + (value - mixed) ** 2
+            values.append(mixed)
+            sigmas.append(np.sqrt(scalar.residual_std**2 + weight @ variance))
+        return StepOutput(status, n_used, nis, x, P, np.array(values), np.array(sigmas))
+
+
+def update(x_minus: Array, P_minus: Array, seen: Observations, line: Linearisation) -> Update:
+    """Sequential scalar updates in order, linearised once at x_minus."""
+    x, P = x_minus, P_minus
+    nis, log_det, used = 0.0, 0.0, np.flatnonzero(seen.usable & line.exists)
+    for i in used:
+        H = line.H[i]
+        nu = seen.z[i] - line.h[i] - H @ (x - x_minus)
+        PHt = P @ H
+        S = H @ PHt + line.R[i]
+        if not (np.isfinite(S) and np.isfinite(nu) and S > 0):
+            return Update(x_minus, P_minus, 0.0, 0.0, 0, sound=False)
+        K = PHt / S
+        x = x + K * nu
+        P = P - np.outer(K, PHt)
+        nis += nu**2 / S
+        log_det += np.log(S)
+    sound = bool(np.isfinite(x).all() and np.isfinite(P).all() and (np.diag(P) > 0).all())
+    return Update(x, P, float(nis), float(log_det), len(used), sound)
+
+
+def _normalised(log_weight: Array) -> Array:
+    shifted = log_weight - log_weight.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+
+
+def _outer(d: Array) -> Array:
+    """Outer product of every row with itself: (b, n) -> (b, n, n)."""
+    return d[:, :, None] * d[:, None, :]
