@@ -11,16 +11,13 @@ typedef struct {
 } ekf_t;
 
 /* Index of P[i][j], i <= j, in the packed upper triangle of an n x n matrix. */
-static inline unsigned ekf_packed_index(unsigned n, unsigned i, unsigned j)
-{
-    return i * n - i * (i + 1U) / 2U + j;
-}
+#define EKF_PACKED_INDEX(n, i, j) ((i) * (n) - (i) * ((i) + 1U) / 2U + (j))
 
 /* x <- x + drift c, P <- P + diag(q) c. */
 void ekf_predict(ekf_t *f, unsigned n, const float *drift, const float *q, float elapsed_cycles);
 
 /* One scalar observation: innovation nu, row H [n], variance R > 0.
- * Adds nu^2/S to *nis and ln S to *log_det. False, and f unchanged, when S is not positive and finite. */
+ * Adds nu^2/S to *nis and, unless log_det is NULL, ln S to *log_det. False, and f unchanged, when S is not positive and finite. */
 bool ekf_update_scalar(ekf_t *f, unsigned n, const float *H, float nu, float R, float *nis, float *log_det);
 
 /* g^T P g. */

@@ -8,9 +8,9 @@
 /* Values are those of the wire's enum status. */
 typedef enum {
     ESTIMATOR_OK = 0,
-    ESTIMATOR_POINTS_SKIPPED = 1,     /* masked or unusable frequencies were left out */
+    ESTIMATOR_POINTS_SKIPPED = 1,     /* observations were left out: masked or unusable */
     ESTIMATOR_REJECTED_INPUT = 2,     /* not finite, or voltage, temperature or elapsed cycles out of range */
-    ESTIMATOR_REJECTED_COVARIANCE = 3 /* the update would have lost positive definiteness; state unchanged */
+    ESTIMATOR_REJECTED_COVARIANCE = 3 /* S or P would not be positive and finite */
 } estimator_status_t;
 
 typedef struct {

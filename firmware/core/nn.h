@@ -5,7 +5,7 @@
 #include "model.h"
 
 /* Q11 input of one network input; ties to even, saturated to 12 bits. */
-int16_t nn_quantise_input(const nn_t *nn, uint8_t index, float value);
+int16_t nn_quantise_input(const nn_t *nn, unsigned index, float value);
 
 /* tanh of a Q11 argument, Q11, odd; the argument is clamped to -16383..16383. */
 int32_t nn_tanh_q11(int32_t argument);
@@ -15,7 +15,7 @@ int32_t nn_tanh_q11(int32_t argument);
 void nn_evaluate(const nn_t *nn, const int16_t *input, int32_t *accumulator, int32_t *jacobian_accumulator);
 
 /* Output i in ln ohm, and its derivative by input c in ln ohm per unit of that input. */
-float nn_output(const nn_t *nn, uint8_t i, int32_t accumulator);
-float nn_jacobian(const nn_t *nn, uint8_t i, uint8_t c, int32_t jacobian_accumulator);
+float nn_output(const nn_t *nn, unsigned i, int32_t accumulator);
+float nn_jacobian(const nn_t *nn, unsigned i, unsigned c, int32_t jacobian_accumulator);
 
 #endif

@@ -1,0 +1,96 @@
+#include "fmath.h"
+
+#include <string.h>
+
+#define EXPONENT_BIAS 127
+#define MANTISSA_BITS 23
+#define MANTISSA_MASK 0x007FFFFFU
+#define INFINITY_BITS 0x7F800000U
+#define SIGN_BIT      0x80000000U
+#define NAN_BITS      0x7FC00000U
+
+/* ln 2 in two parts: the high one has 9 trailing zero bits, so that its product with an exponent is exact. */
+#define LN2_HIGH 0x1.62e400p-1f
+#define LN2_LOW  0x1.7f7d1cp-20f
+#define LOG2_E   0x1.715476p+0f
+
+static uint32_t to_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static float from_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+bool fmath_is_finite(float x)
+{
+    return (to_bits(x) & INFINITY_BITS) != INFINITY_BITS;
+}
+
+float fmath_round(float x)
+{
+    /* At 1.5 * 2^23 the spacing of floats is 1: the addition rounds, and the subtraction is exact. */
+    const float shift = 0x1.8p+23f;
+    return (x + shift) - shift;
+}
+
+float fmath_log(float x)
+{
+    uint32_t bits = to_bits(x);
+    if (bits < to_bits(FMATH_SMALLEST_NORMAL) || bits >= INFINITY_BITS) {
+        return from_bits(NAN_BITS);
+    }
+    /* x = 2^k (1 + f) with 1 + f in sqrt(1/2)..sqrt(2): subtracting the bits of sqrt(1/2) carries into k. */
+    const uint32_t sqrt_half = 0x3F3504F3U;
+    uint32_t offset = bits - sqrt_half;
+    int32_t exponent = (int32_t)offset >> MANTISSA_BITS;
+    float k = (float)exponent;
+    float f = from_bits((offset & MANTISSA_MASK) + sqrt_half) - 1.0f;
+
+    /* ln(1 + f) = 2 atanh(s), s = f / (2 + f), written as f - f^2/2 + s (f^2/2 + R) to keep the leading term exact;
+     * |s| < 0.172, and the first term left out of R is below 4e-9. */
+    float s = f / (2.0f + f);
+    float z = s * s;
+    float series = z * (2.0f / 3.0f + z * (2.0f / 5.0f + z * (2.0f / 7.0f + z * (2.0f / 9.0f))));
+    float half_square = 0.5f * f * f;
+    return k * LN2_HIGH + (f - (half_square - (s * (half_square + series) + k * LN2_LOW)));
+}
+
+float fmath_exp(float x)
+{
+    const float lowest = -87.0f;
+    const float highest = 88.0f;
+    x = x > lowest ? x : lowest;
+    x = x < highest ? x : highest;
+
+    float k = fmath_round(x * LOG2_E);
+    float r = (x - k * LN2_HIGH) - k * LN2_LOW;
+
+    /* Taylor to r^7: |r| < 0.347, and the first term left out is below 6e-9. */
+    float tail = 1.0f / 120.0f + r * (1.0f / 720.0f + r * (1.0f / 5040.0f));
+    tail = 0.5f + r * (1.0f / 6.0f + r * (1.0f / 24.0f + r * tail));
+    float power = from_bits((uint32_t)((int32_t)k + EXPONENT_BIAS) << MANTISSA_BITS);
+    return (1.0f + (r + r * r * tail)) * power;
+}
+
+float fmath_tanh(float x)
+{
+    float magnitude = from_bits(to_bits(x) & ~SIGN_BIT);
+    float result;
+    if (magnitude < 0.625f) {
+        /* The fifth convergent of Lambert's continued fraction x / (1 + x^2 / (3 + x^2 / (5 + ...))). */
+        float z = x * x;
+        result = magnitude - magnitude * z * ((315.0f + 14.0f * z) / (945.0f + z * (420.0f + 15.0f * z)));
+    } else {
+        /* From 9.1 on this is exactly 1 in float32; the bound also keeps the exponential's argument in range. */
+        float bounded = magnitude < 10.0f ? magnitude : 10.0f;
+        result = 1.0f - 2.0f / (fmath_exp(2.0f * bounded) + 1.0f);
+    }
+    return from_bits(to_bits(result) | (to_bits(x) & SIGN_BIT));
+}

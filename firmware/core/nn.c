@@ -1,0 +1,128 @@
+#include "nn.h"
+
+#include "fmath.h"
+#include "nn_tanh_table.h"
+
+#define INPUT_MIN   (-2048.0f)
+#define INPUT_MAX   2047.0f
+#define TANH_MAX    16383
+#define TANGENT_MAX 2047
+#define ONE_Q22     4194304
+
+/* Column 0 holds a layer's activations, column 1 + c its tangents by input c: one pass over a weight row serves them
+ * all. A column is contiguous, as the dot product reads it. */
+typedef struct {
+    int16_t column[1 + MODEL_N_INPUTS][MODEL_MAX_WIDTH];
+} columns_t;
+
+static int32_t clamp(int32_t value, int32_t limit)
+{
+    return value > limit ? limit : (value < -limit ? -limit : value);
+}
+
+/* One SMMULR on a Cortex-M4. */
+static int32_t requantise(int32_t accumulator, int32_t multiplier)
+{
+    return (int32_t)(((int64_t)accumulator * multiplier + 0x80000000LL) >> 32);
+}
+
+static int32_t dot(const int8_t *weight, const int16_t *column, unsigned length)
+{
+    int32_t sum = 0;
+    for (unsigned j = 0; j < length; j++) {
+        sum += weight[j] * column[j];
+    }
+    return sum;
+}
+
+int16_t nn_quantise_input(const nn_t *nn, unsigned index, float value)
+{
+    float scaled = (value - nn->input_mean[index]) * nn->input_scale[index];
+    /* Between integers, clamping first gives what rounding first would; it also bounds the rounding's argument. */
+    scaled = scaled > INPUT_MIN ? scaled : INPUT_MIN;
+    scaled = scaled < INPUT_MAX ? scaled : INPUT_MAX;
+    return (int16_t)fmath_round(scaled);
+}
+
+int32_t nn_tanh_q11(int32_t argument)
+{
+    int32_t magnitude = argument < 0 ? -argument : argument;
+    magnitude = magnitude > TANH_MAX ? TANH_MAX : magnitude;
+    const int16_t *node = nn_tanh_table + (magnitude >> 6);
+    int32_t q15 = node[0] + (((node[1] - node[0]) * (magnitude & 63) + 32) >> 6);
+    int32_t result = (q15 + 8) >> 4;
+    return argument < 0 ? -result : result;
+}
+
+/* t <- t (1 - a^2) for every tangent of unit i. */
+static void chain_tangents(columns_t *layer, unsigned n_inputs, unsigned i)
+{
+    int32_t activation = layer->column[0][i];
+    int32_t slope_q15 = (ONE_Q22 - activation * activation) >> 7;
+    for (unsigned c = 1; c <= n_inputs; c++) {
+        layer->column[c][i] = (int16_t)((layer->column[c][i] * slope_q15 + 16384) >> 15);
+    }
+}
+
+static void activate(columns_t *out, const nn_layer_t *layer, unsigned i, int32_t accumulator)
+{
+    out->column[0][i] = (int16_t)nn_tanh_q11(requantise(accumulator, layer->multiplier[i]));
+}
+
+static void evaluate_first(const nn_t *nn, const int16_t *input, columns_t *out)
+{
+    const nn_layer_t *layer = &nn->layer[0];
+    const int16_t *tangent = nn->tangent;
+    for (unsigned i = 0; i < layer->n_out; i++) {
+        activate(out, layer, i, layer->bias[i] + dot(layer->weight + i * layer->n_in, input, layer->n_in));
+        for (unsigned c = 1; c <= nn->n_inputs; c++) {
+            out->column[c][i] = *tangent++;
+        }
+        chain_tangents(out, nn->n_inputs, i);
+    }
+}
+
+static void evaluate_hidden(const nn_t *nn, const nn_layer_t *layer, const columns_t *in, columns_t *out)
+{
+    for (unsigned i = 0; i < layer->n_out; i++) {
+        const int8_t *weight = layer->weight + i * layer->n_in;
+        activate(out, layer, i, layer->bias[i] + dot(weight, in->column[0], layer->n_in));
+        for (unsigned c = 1; c <= nn->n_inputs; c++) {
+            int32_t tangent = requantise(dot(weight, in->column[c], layer->n_in), layer->tangent_multiplier[i]);
+            out->column[c][i] = (int16_t)clamp(tangent, TANGENT_MAX);
+        }
+        chain_tangents(out, nn->n_inputs, i);
+    }
+}
+
+static void evaluate_last(const nn_t *nn, const columns_t *in, int32_t *accumulator, int32_t *jacobian_accumulator)
+{
+    const nn_layer_t *layer = &nn->layer[nn->n_layers - 1];
+    for (unsigned i = 0; i < layer->n_out; i++) {
+        const int8_t *weight = layer->weight + i * layer->n_in;
+        accumulator[i] = layer->bias[i] + dot(weight, in->column[0], layer->n_in);
+        for (unsigned c = 1; c <= nn->n_inputs; c++) {
+            *jacobian_accumulator++ = dot(weight, in->column[c], layer->n_in);
+        }
+    }
+}
+
+void nn_evaluate(const nn_t *nn, const int16_t *input, int32_t *accumulator, int32_t *jacobian_accumulator)
+{
+    columns_t columns[2];
+    evaluate_first(nn, input, &columns[0]);
+    for (unsigned i = 1; i + 1 < nn->n_layers; i++) {
+        evaluate_hidden(nn, &nn->layer[i], &columns[(i + 1) % 2], &columns[i % 2]);
+    }
+    evaluate_last(nn, &columns[nn->n_layers % 2], accumulator, jacobian_accumulator);
+}
+
+float nn_output(const nn_t *nn, unsigned i, int32_t accumulator)
+{
+    return (float)accumulator * nn->output_scale[i] + nn->output_offset[i];
+}
+
+float nn_jacobian(const nn_t *nn, unsigned i, unsigned c, int32_t jacobian_accumulator)
+{
+    return (float)jacobian_accumulator * nn->jacobian_row_scale[i] * nn->jacobian_column_scale[c];
+}
