@@ -9,12 +9,6 @@
 #define TANGENT_MAX 2047
 #define ONE_Q22     4194304
 
-/* Column 0 holds a layer's activations, column 1 + c its tangents by input c: one pass over a weight row serves them
- * all. A column is contiguous, as the dot product reads it. */
-typedef struct {
-    int16_t column[1 + MODEL_N_INPUTS][MODEL_MAX_WIDTH];
-} columns_t;
-
 static int32_t clamp(int32_t value, int32_t limit)
 {
     return value > limit ? limit : (value < -limit ? -limit : value);
@@ -55,7 +49,7 @@ int32_t nn_tanh_q11(int32_t argument)
 }
 
 /* t <- t (1 - a^2) for every tangent of unit i. */
-static void chain_tangents(columns_t *layer, unsigned n_inputs, unsigned i)
+static void chain_tangents(nn_hidden_t *layer, unsigned n_inputs, unsigned i)
 {
     int32_t activation = layer->column[0][i];
     int32_t slope_q15 = (ONE_Q22 - activation * activation) >> 7;
@@ -64,12 +58,12 @@ static void chain_tangents(columns_t *layer, unsigned n_inputs, unsigned i)
     }
 }
 
-static void activate(columns_t *out, const nn_layer_t *layer, unsigned i, int32_t accumulator)
+static void activate(nn_hidden_t *out, const nn_layer_t *layer, unsigned i, int32_t accumulator)
 {
     out->column[0][i] = (int16_t)nn_tanh_q11(requantise(accumulator, layer->multiplier[i]));
 }
 
-static void evaluate_first(const nn_t *nn, const int16_t *input, columns_t *out)
+static void evaluate_first(const nn_t *nn, const int16_t *input, nn_hidden_t *out)
 {
     const nn_layer_t *layer = &nn->layer[0];
     const int16_t *tangent = nn->tangent;
@@ -82,7 +76,7 @@ static void evaluate_first(const nn_t *nn, const int16_t *input, columns_t *out)
     }
 }
 
-static void evaluate_hidden(const nn_t *nn, const nn_layer_t *layer, const columns_t *in, columns_t *out)
+static void evaluate_next(const nn_t *nn, const nn_layer_t *layer, const nn_hidden_t *in, nn_hidden_t *out)
 {
     for (unsigned i = 0; i < layer->n_out; i++) {
         const int8_t *weight = layer->weight + i * layer->n_in;
@@ -95,26 +89,37 @@ static void evaluate_hidden(const nn_t *nn, const nn_layer_t *layer, const colum
     }
 }
 
-static void evaluate_last(const nn_t *nn, const columns_t *in, int32_t *accumulator, int32_t *jacobian_accumulator)
+void nn_evaluate_hidden(const nn_t *nn, const int16_t *input, nn_hidden_t *hidden)
+{
+    nn_hidden_t other;
+    const unsigned n_hidden = nn->n_layers - 1U;
+    /* The layers alternate between two places, so that the last one comes to stand in *hidden. */
+    nn_hidden_t *out = n_hidden % 2U == 1U ? hidden : &other;
+    evaluate_first(nn, input, out);
+    for (unsigned i = 1; i < n_hidden; i++) {
+        const nn_hidden_t *in = out;
+        out = in == hidden ? &other : hidden;
+        evaluate_next(nn, &nn->layer[i], in, out);
+    }
+}
+
+int32_t nn_evaluate_row(const nn_t *nn, const nn_hidden_t *hidden, unsigned i, int32_t *jacobian_accumulator)
 {
     const nn_layer_t *layer = &nn->layer[nn->n_layers - 1];
-    for (unsigned i = 0; i < layer->n_out; i++) {
-        const int8_t *weight = layer->weight + i * layer->n_in;
-        accumulator[i] = layer->bias[i] + dot(weight, in->column[0], layer->n_in);
-        for (unsigned c = 1; c <= nn->n_inputs; c++) {
-            *jacobian_accumulator++ = dot(weight, in->column[c], layer->n_in);
-        }
+    const int8_t *weight = layer->weight + i * layer->n_in;
+    for (unsigned c = 0; c < nn->n_inputs; c++) {
+        jacobian_accumulator[c] = dot(weight, hidden->column[1U + c], layer->n_in);
     }
+    return layer->bias[i] + dot(weight, hidden->column[0], layer->n_in);
 }
 
 void nn_evaluate(const nn_t *nn, const int16_t *input, int32_t *accumulator, int32_t *jacobian_accumulator)
 {
-    columns_t columns[2];
-    evaluate_first(nn, input, &columns[0]);
-    for (unsigned i = 1; i + 1 < nn->n_layers; i++) {
-        evaluate_hidden(nn, &nn->layer[i], &columns[(i + 1) % 2], &columns[i % 2]);
+    nn_hidden_t hidden;
+    nn_evaluate_hidden(nn, input, &hidden);
+    for (unsigned i = 0; i < nn->n_outputs; i++) {
+        accumulator[i] = nn_evaluate_row(nn, &hidden, i, jacobian_accumulator + i * nn->n_inputs);
     }
-    evaluate_last(nn, &columns[nn->n_layers % 2], accumulator, jacobian_accumulator);
 }
 
 float nn_output(const nn_t *nn, unsigned i, int32_t accumulator)

@@ -1,10 +1,11 @@
-/* tanh in Q15 at k / 32: min(32767, rint(32768 tanh(k / 32))), k = 0..256. A constant of the arithmetic, made by
- * `tanh_table_header` of host/eishil/codegen.py. docs/network.md */
+/* tanh in Q15 at k / 32: min(32767, rint(32768 tanh(k / 32))), k = 0..256. A constant of the arithmetic,
+ * made by `tanh_table_header` of host/eishil/codegen.py. docs/network.md */
 #ifndef EISHIL_CORE_NN_TANH_TABLE_H
 #define EISHIL_CORE_NN_TANH_TABLE_H
 
 #include <stdint.h>
 
+/* clang-format off */
 static const int16_t nn_tanh_table[257] = {
     0, 1024, 2045, 3063, 4075, 5079, 6073, 7056, 8025, 8980, 9919, 10840, 11743, 12625, 13486, 14326, 15143, 15936,
     16706, 17452, 18173, 18870, 19542, 20189, 20813, 21411, 21986, 22538, 23066, 23571, 24054, 24516, 24956, 25376,
@@ -23,5 +24,6 @@ static const int16_t nn_tanh_table[257] = {
     32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767,
     32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767,
 };
+/* clang-format on */
 
 #endif

@@ -1,7 +1,6 @@
 #include "observation.h"
 
 #include "fmath.h"
-#include "nn.h"
 
 #define ZERO_CELSIUS_K 273.15f
 
@@ -34,7 +33,7 @@ void observation_predict(prediction_t *p, const model_t *model, const trajectory
     input[n_modes] = nn_quantise_input(nn, n_modes, voltage_V);
     input[n_modes + 1U] = nn_quantise_input(nn, n_modes + 1U, inverse_temperature);
     p->per_temperature_K = -inverse_temperature / temperature_K;
-    nn_evaluate(nn, input, p->accumulator, p->jacobian_accumulator);
+    nn_evaluate_hidden(nn, input, &p->hidden);
 }
 
 /* What the series terms make of a network output y: l = exp(y) + sum of terms, h = ln l. */
@@ -75,9 +74,10 @@ bool observation_linearise(const prediction_t *p, const model_t *model, const tr
 {
     const nn_t *nn = &model->network;
     const unsigned n_modes = nn->n_inputs - 2U;
-    const int32_t *jacobian = p->jacobian_accumulator + i * nn->n_inputs;
+    int32_t jacobian[MODEL_N_INPUTS];
     series_t series;
-    if (!add_series_terms(p, model, i, nn_output(nn, i, p->accumulator[i]), &series)) {
+    float y = nn_output(nn, i, nn_evaluate_row(nn, &p->hidden, i, jacobian));
+    if (!add_series_terms(p, model, i, y, &series)) {
         return false;
     }
     float by_modes[MODEL_N_MODES] = {0.0f};

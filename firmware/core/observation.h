@@ -4,14 +4,15 @@
 #define EISHIL_CORE_OBSERVATION_H
 
 #include "model.h"
+#include "nn.h"
 #include "trajectory.h"
 
-/* The network at one filter's state: what every row of the linearised observation is made of. */
+/* The network at one filter's state, up to its last layer: the rows of that are evaluated one by one, so that the
+ * Jacobian never stands in memory whole. */
 typedef struct {
     float modes[MODEL_N_MODES];
     float per_temperature_K; /* d(1000/T_K)/dT */
-    int32_t accumulator[MODEL_N_OBSERVATIONS];
-    int32_t jacobian_accumulator[MODEL_N_OBSERVATIONS * MODEL_N_INPUTS];
+    nn_hidden_t hidden;
 } prediction_t;
 
 /* One observation, linearised: expected value, its gradient by the state, variance of the measurement. */
