@@ -1,0 +1,78 @@
+"""Constant data as C text: exact float32 literals, checked integers, wrapped arrays, designated initialisers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from eishil.errors import RecipeError
+
+LINE_LENGTH = 120
+INTEGER_BITS = {"int8_t": 8, "uint8_t": 8, "int16_t": 16, "int32_t": 32}
+
+
+class Source:
+    """Collects definitions in order; each method adds one and returns its name, or NULL where there is nothing."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def floats(self, name: str, values: object) -> str:
+        flat = np.ravel(np.asarray(values, dtype=np.float64)).tolist()
+        return self._array(name, "float", [float_literal(name, value) for value in flat])
+
+    def integers(self, name: str, c_type: str, values: object) -> str:
+        flat = np.ravel(np.asarray(values, dtype=object)).tolist()
+        return self._array(name, c_type, [integer_literal(name, c_type, value) for value in flat])
+
+    def structs(self, name: str, c_type: str, rows: Sequence[Mapping[str, str]]) -> str:
+        if not rows:
+            return "NULL"
+        body = "".join(f"    {initialiser(row, indent=8)},\n" for row in rows)
+        self.parts.append(f"\nstatic const {c_type} {name}[] = {{\n{body}}};\n")
+        return name
+
+    def _array(self, name: str, c_type: str, words: Sequence[str]) -> str:
+        if not words:
+            return "NULL"
+        self.parts.append(f"\nstatic const {c_type} {name}[] = {{\n{wrapped(words)}}};\n")
+        return name
+
+
+def initialiser(fields: Mapping[str, str], indent: int) -> str:
+    space = " " * indent
+    body = "".join(f"{space}.{name} = {value},\n" for name, value in fields.items())
+    return f"{{\n{body}{space[:-4]}}}"
+
+
+def wrapped(words: Iterable[str]) -> str:
+    lines = []
+    line = "   "
+    for word in words:
+        if len(line) + len(word) + 2 > LINE_LENGTH:
+            lines.append(line + "\n")
+            line = "   "
+        line += f" {word},"
+    return "".join(lines) + line + "\n"
+
+
+def float_literal(place: str, value: float) -> str:
+    with np.errstate(over="ignore"):
+        rounded = float(np.float32(value))
+    if not math.isfinite(rounded):
+        raise RecipeError(f"model: {place}: {value} is not a finite float32; every number must be within 3.4e38")
+    mantissa, exponent = rounded.hex().split("p")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}p{exponent}f /* {rounded:.5g} */"
+
+
+def integer_literal(place: str, c_type: str, value: int) -> str:
+    bits = INTEGER_BITS[c_type]
+    low, high = (0, 2**bits - 1) if c_type.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    if not low <= value <= high:
+        raise RecipeError(f"model: {place}: {value} is outside {low}..{high} of {c_type}")
+    # The most negative int32 is an expression in C: its digits alone do not fit.
+    return str(value) if value > -(2**31) else "-2147483647 - 1"
