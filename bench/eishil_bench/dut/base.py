@@ -1,0 +1,104 @@
+"""What the bench knows of a device under test: bytes in, bytes out, power."""
+
+from __future__ import annotations
+
+import contextlib
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict
+
+Kind = Literal["native", "qemu", "serial"]
+
+
+class TargetSpec(BaseModel):
+    """One entry of bench/targets.toml. `env` names an environment of platformio.ini."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    description: str
+    kind: Kind
+    env: str
+    machine: str = ""  # qemu
+    baud: int = 115200  # serial
+    usb_ids: tuple[str, ...] = ()  # serial: vendor:product, hexadecimal
+    probe_target: str = ""  # serial: what pyOCD calls the chip
+
+
+class Dut(Protocol):
+    """A device under test. Every method may raise TargetError; its sentence names the target."""
+
+    @property
+    def name(self) -> str:
+        """The target's name in bench/targets.toml."""
+
+    @property
+    def kind(self) -> Kind:
+        """How the target is reached."""
+
+    def start(self) -> None:
+        """Power on and open the line. The device may need a moment before it listens: bytes sent earlier are lost."""
+
+    def stop(self) -> None:
+        """Power off and close the line; harmless when stopped already."""
+
+    def reset(self) -> None:
+        """Start over as after power-on, with an empty line."""
+
+    def write(self, data: bytes) -> None:
+        """Send all bytes."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """Whatever has arrived, waiting up to `timeout_s` for the first byte; b"" when none came.
+
+        Raises
+        ------
+        TargetError
+            The target died; the sentence has its exit code and last words.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class DutBase:
+    """The context manager that every target shares: started inside, stopped outside."""
+
+    def __init__(self, spec: TargetSpec) -> None:
+        self.spec = spec
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def kind(self) -> Kind:
+        return self.spec.kind
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

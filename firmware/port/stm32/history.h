@@ -1,0 +1,14 @@
+/* What survives a reset of the core: boot count and last fault, in RAM that nobody clears. */
+#ifndef EISHIL_PORT_STM32_HISTORY_H
+#define EISHIL_PORT_STM32_HISTORY_H
+
+#include "port.h"
+
+/* After a power-on, or with a damaged record, everything is zero; after a reset boot_count is one more. */
+void history_init(void);
+port_history_t history_read(void);
+
+/* Records the fault and resets the core. */
+_Noreturn void history_fail(port_fault_kind_t fault, uint32_t address);
+
+#endif
