@@ -1,0 +1,133 @@
+"""The command line: `eishil STAGE RECIPE`. Imports of anything heavy stand inside the commands.
+
+Exit status: 0 done, 1 a limit of the bench was missed, 2 a mistake told in one sentence, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eishil.errors import EishilError
+
+app = typer.Typer(
+    name="eishil",
+    help="Impedance spectra of ageing cells, from PyBaMM to a state-of-health estimator on a microcontroller and back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="TOML file, e.g. datasets/recipes/first_light.toml")]
+BuildRoot = Annotated[
+    Path, typer.Option("--out", metavar="FOLDER", help="Build root; files go to FOLDER/<recipe name>")
+]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 means one per core")]
+Force = Annotated[bool, typer.Option("--force", help="Make the stage even where its files are up to date")]
+Target = Annotated[str, typer.Option(help="A target of bench/targets.toml: native, qemu, nucleo_f446re, ...")]
+Port = Annotated[str | None, typer.Option(help="Serial port of a board, where it is not found by itself")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error")]
+BUILD_ROOT = Path("build")
+
+
+@app.callback()
+def common(debug: Debug = False) -> None:
+    """Options before the command."""
+
+
+@app.command()
+def dataset(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, workers: Workers = 0, force: Force = False) -> None:
+    """Simulate the recipe's aged cells and their impedance spectra."""
+    _make("dataset", recipe, out, workers, force)
+
+
+@app.command()
+def train(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, force: Force = False) -> None:
+    """Train the observation network on the data set."""
+    _make("train", recipe, out, 1, force)
+
+
+@app.command()
+def quantize(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, force: Force = False) -> None:
+    """Quantise the network to int8 and write the model file."""
+    _make("quantize", recipe, out, 1, force)
+
+
+@app.command()
+def generate(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, force: Force = False) -> None:
+    """Generate the C files of the model and of the wire table."""
+    _make("generate", recipe, out, 1, force)
+
+
+@app.command()
+def build(
+    recipe: RecipePath,
+    env: Annotated[str, typer.Option(help="PlatformIO environment")] = "nucleo_f446re",
+    out: BuildRoot = BUILD_ROOT,
+) -> None:
+    """Build the firmware from the generated files with PlatformIO."""
+    from eishil_bench import commands
+
+    commands.build(recipe, env, out)
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    target: Target = "qemu",
+    port: Port = None,
+    out: BuildRoot = BUILD_ROOT,
+    workers: Workers = 0,
+) -> None:
+    """Bring all up to date, run a target on held-out spectra, report."""
+    from eishil_bench import commands
+
+    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers) else 1)
+
+
+@app.command()
+def report(recipe: RecipePath, out: BuildRoot = BUILD_ROOT) -> None:
+    """Write the report of the last run again; needs no target."""
+    from eishil_bench import commands
+
+    commands.report(recipe, out)
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what is installed, what is missing and how to get it."""
+    from eishil_bench import doctor
+
+    raise typer.Exit(0 if doctor.examine() else 2)
+
+
+def _make(stage: str, recipe: Path, out: Path, workers: int, force: bool) -> None:
+    from eishil_bench import commands
+
+    commands.make(stage, recipe, out, workers, force)
+
+
+def main() -> None:
+    """Console script: a user's mistake is told in one sentence and not as a traceback."""
+    try:
+        app()
+    except EishilError as error:
+        _leave(error, str(error), error.exit_code)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _leave(error, f"{what}; nothing half-written was left under its final name", 2)
+    except SystemExit as leaving:
+        if leaving.code == 130:
+            print("interrupted: what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        raise
+
+
+def _leave(error: Exception, sentence: str, status: int) -> None:
+    if "--debug" in sys.argv:
+        raise error
+    print(f"eishil: {sentence}", file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,118 @@
+"""Figures of a run from its table: device against reference, both against the label, and both against drift alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eishil_bench.results import CellError, Comparison, CountPerStep, SohBand, StateDifference
+from eishil_bench.run_table import matrix
+
+Array = NDArray[np.float64]
+
+BAND_WIDTH = 0.05
+WORST_CELLS = 5
+
+
+def compare(table: pd.DataFrame, state_names: Sequence[str], *, counted: bool) -> Comparison:
+    """All figures of a table; `counted` tells whether the target has a counter that means something."""
+    reference, device, prior = (errors(table, who) for who in ("reference", "device", "prior"))
+    difference = device - reference
+    states = state_differences(table, state_names)
+    return Comparison(
+        cells=table["cell_id"].nunique(),
+        spectra=len(table),
+        soh_rmse_reference=rms(reference),
+        soh_rmse_device=rms(device),
+        soh_rmse_prior=rms(prior),
+        soh_rmse_reference_over_prior=rms(reference) / rms(prior),
+        max_abs_soh_difference=float(np.abs(difference).max()),
+        rms_soh_difference=rms(difference),
+        max_abs_state_difference_in_sigma=max(state.max_abs_in_sigma for state in states),
+        max_abs_sigma_difference_relative=max(state.max_abs_sigma_relative for state in states),
+        status_mismatches=int((table["reference_status"] != table["device_status"]).sum()),
+        coverage_1_sigma=coverage(table, "device", 1),
+        coverage_2_sigma=coverage(table, "device", 2),
+        coverage_1_sigma_reference=coverage(table, "reference", 1),
+        coverage_2_sigma_reference=coverage(table, "reference", 2),
+        mean_squared_normalised_error=float(np.mean((device / table["device_soh_sigma"].to_numpy()) ** 2)),
+        nis_per_observation_reference=nis_per_observation(table, "reference"),
+        nis_per_observation_device=nis_per_observation(table, "device"),
+        count_per_step=count_per_step(table) if counted else None,
+        states=states,
+        soh_bands=soh_bands(table),
+        worst_cells=worst_cells(table),
+    )
+
+
+def errors(table: pd.DataFrame, who: str) -> Array:
+    """SOH estimate minus label, (rows,)."""
+    return np.asarray(table[f"{who}_soh"] - table["soh"], np.float64)
+
+
+def rms(values: Array) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def coverage(table: pd.DataFrame, who: str, sigmas: float) -> float:
+    """Fraction of labels within so many standard deviations of the estimate."""
+    return float(np.mean(np.abs(errors(table, who)) <= sigmas * table[f"{who}_soh_sigma"].to_numpy()))
+
+
+def nis_per_observation(table: pd.DataFrame, who: str) -> float:
+    """Sum of the normalised innovations squared over their degrees of freedom; 1 for a consistent filter."""
+    used = int(table[f"{who}_n_used"].sum())
+    return float(table[f"{who}_nis"].sum()) / used if used else float("nan")
+
+
+def state_differences(table: pd.DataFrame, state_names: Sequence[str]) -> list[StateDifference]:
+    """Device minus reference for every state, against the reference's standard deviation."""
+    n = len(state_names)
+    x_reference, x_device = matrix(table, "reference_x"), matrix(table, "device_x")
+    sigma_reference, sigma_device = (np.sqrt(matrix(table, f"{who}_P")[:, :: n + 1]) for who in ("reference", "device"))
+    shift = np.abs((x_device - x_reference) / sigma_reference).max(axis=0)
+    width = np.abs(sigma_device / sigma_reference - 1).max(axis=0)
+    return [
+        StateDifference(name=name, max_abs_in_sigma=float(shift[i]), max_abs_sigma_relative=float(width[i]))
+        for i, name in enumerate(state_names)
+    ]
+
+
+def count_per_step(table: pd.DataFrame) -> CountPerStep:
+    """Median, 99th percentile and maximum of the count."""
+    count = table["count"].to_numpy()
+    return CountPerStep(median=float(np.median(count)), p99=float(np.percentile(count, 99)), max=int(count.max()))
+
+
+def soh_bands(table: pd.DataFrame) -> list[SohBand]:
+    """Errors by band of the label, from fresh to aged; empty bands are left out."""
+    lower = np.floor(table["soh"] / BAND_WIDTH + 1e-9) * BAND_WIDTH
+    return [
+        SohBand(
+            soh_from=float(low),
+            soh_to=float(low + BAND_WIDTH),
+            spectra=len(band),
+            rmse_reference=rms(errors(band, "reference")),
+            rmse_device=rms(errors(band, "device")),
+            rmse_prior=rms(errors(band, "prior")),
+        )
+        for low, band in sorted(table.groupby(lower.round(4)), reverse=True)
+    ]
+
+
+def worst_cells(table: pd.DataFrame) -> list[CellError]:
+    """The cells with the largest error, worst first."""
+    cells = [
+        CellError(
+            cell_id=str(cell_id),
+            spectra=len(cell),
+            rmse_device=rms(errors(cell, "device")),
+            max_abs_error_device=float(np.abs(errors(cell, "device")).max()),
+        )
+        for cell_id, cell in table.groupby("cell_id")
+    ]
+    return sorted(cells, key=lambda cell: -cell.rmse_device)[:WORST_CELLS]

@@ -1,0 +1,99 @@
+"""What is installed, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+
+from rich.markup import escape
+from rich.table import Table
+
+from eishil_bench import terminal
+
+CROSS_COMPILER = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
+PACKAGES = (
+    ("pybamm", "dataset"),
+    ("pyarrow", "dataset"),
+    ("scikit-learn", "network"),
+    ("onnx", "network"),
+    ("onnxruntime", "network"),
+    ("cffi", "bench"),
+    ("cobs", "bench"),
+    ("pyserial", "bench"),
+    ("pyelftools", "bench"),
+    ("plotly", "bench"),
+    ("platformio", "firmware"),
+    ("SCons", "firmware"),
+)
+VERSION_TIMEOUT_s = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that may be there: `found` is its version or place, or empty."""
+
+    name: str
+    found: str
+    purpose: str
+    remedy: str
+    needed: bool  # by `make demo`
+
+
+def examine() -> bool:
+    """Print a table of all findings; whether everything that `make demo` needs is there."""
+    findings = [_python(), *map(_package, *zip(*PACKAGES, strict=True)), *_tools()]
+    table = Table("what", "found", "for", "how to get it")
+    for finding in findings:
+        missing = "[bold red]missing[/]" if finding.needed else "[yellow]missing (optional)[/]"
+        remedy = "" if finding.found else escape(finding.remedy)
+        table.add_row(finding.name, finding.found or missing, finding.purpose, remedy)
+    terminal.results_console().print(table)
+    lacking = [finding.name for finding in findings if finding.needed and not finding.found]
+    if lacking:
+        terminal.messages().print(f"eishil: `make demo` cannot run without {', '.join(lacking)}")
+    return not lacking
+
+
+def _python() -> Finding:
+    found = platform.python_version() if sys.version_info >= (3, 11) else ""
+    return Finding("Python 3.11 or newer", found, "everything", "apt-get install python3", needed=True)
+
+
+def _package(name: str, extra: str, *, needed: bool = True) -> Finding:
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        found = ""
+    return Finding(name, found, extra, f"pip install 'eishil[{extra}]'", needed)
+
+
+def _tools() -> list[Finding]:
+    return [
+        _tool("cc", "C core on the host", "apt-get install gcc", needed=True),
+        _tool("arm-none-eabi-gcc", "firmware", CROSS_COMPILER, needed=True),
+        _tool("qemu-system-arm", "target qemu", "apt-get install qemu-system-arm", needed=True),
+        _package("pyocd", "firmware", needed=False),
+        _tool("chromium", "looking at the report without a desktop", "apt-get install chromium", needed=False),
+    ]
+
+
+def _tool(command: str, purpose: str, remedy: str, *, needed: bool) -> Finding:
+    path = shutil.which(command)
+    return Finding(command, _tool_version(path) if path else "", purpose, remedy, needed)
+
+
+def _tool_version(path: str) -> str:
+    """The version that the tool says of itself, or where it lies if it says nothing in time."""
+    command = [path, "--version"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=VERSION_TIMEOUT_s, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return path
+    # Distributors put their own version in parentheses.
+    version = re.search(r"\d+(\.\d+)+", re.sub(r"\(.*?\)", "", answer.stdout + answer.stderr))
+    return version.group() if version else path

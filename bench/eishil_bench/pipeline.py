@@ -1,0 +1,176 @@
+"""The stages of a recipe: what each reads and writes (the table in docs/design.md) and what it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+import eishil
+from eishil.errors import EishilError
+from eishil.files import sha256_file
+from eishil.progress import Progress
+from eishil.versions import versions
+from eishil_bench.stamps import Stage
+
+if TYPE_CHECKING:
+    from eishil.dataset.recipe import Recipe
+
+
+STAGES = ("dataset", "train", "quantize", "generate")
+SOURCES = Path(eishil.__file__).parent
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where one recipe's files lie: `root` is `<build root>/<recipe name>`."""
+
+    recipe: Recipe
+    recipe_path: Path
+    root: Path
+
+    @classmethod
+    def open(cls, recipe_path: Path, build_root: Path) -> Workspace:
+        """Read the recipe; RecipeError where it is malformed."""
+        from eishil.dataset.recipe import Recipe
+
+        recipe = Recipe.load(recipe_path)
+        return cls(recipe, recipe_path, build_root / recipe.name)
+
+    @property
+    def dataset(self) -> Path:
+        return self.root / "dataset"
+
+    @property
+    def model(self) -> Path:
+        return self.root / "model"
+
+    @property
+    def generated(self) -> Path:
+        return self.root / "generated"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results.json"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    def firmware(self, env: str) -> Path:
+        return self.root / "firmware" / env
+
+    def run_table(self, target: str) -> Path:
+        return self.root / target / "run.parquet"
+
+    def command(self, stage: str) -> str:
+        """The command that makes a stage of this recipe."""
+        return f"eishil {stage} {self.recipe_path}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other commands out of this folder; EishilError at once where one is at work."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.root / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise EishilError(
+                f"{self.root}: another eishil command is at work in this folder; wait for it or choose another --out"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def stage(workspace: Workspace, name: str, workers: int = 1) -> Stage:
+    """A stage by its name in `STAGES`."""
+    if name == "dataset":
+        return _dataset(workspace, workers)
+    return {"train": _train, "quantize": _quantize, "generate": _generate}[name](workspace)
+
+
+def _dataset(workspace: Workspace, workers: int) -> Stage:
+    def make(progress: Progress) -> Mapping[str, Any]:
+        from eishil.dataset.factory import generate
+
+        return generate(workspace.recipe, workspace.recipe_path, workspace.dataset, workers, progress)
+
+    sections = _sections(workspace.recipe, "seed", "cell", "impedance", "ageing", "population")
+    # The recipe's values are hashed above; how they are parsed and what noise is put on later do not touch the tables.
+    code = _code("cell/*.py", "dataset/*.py", but=("dataset/recipe.py", "dataset/measurement.py", "dataset/sample.py"))
+    outputs = (*_tables(workspace), workspace.dataset / "manifest.json")
+    return Stage("dataset", workspace.root, {}, outputs, sections | code | _versions("pybamm", "casadi"), make)
+
+
+def _train(workspace: Workspace) -> Stage:
+    def make(progress: Progress) -> Mapping[str, Any]:
+        from eishil.network.train import train
+
+        return train(workspace.recipe, workspace.dataset, workspace.model, progress)
+
+    depends = _sections(workspace.recipe, "seed", "network") | _code("network/*.py", but=("network/quantize.py",))
+    inputs = dict.fromkeys(_tables(workspace), workspace.command("dataset"))
+    return Stage("train", workspace.root, inputs, _network(workspace), depends | _versions("scikit-learn"), make)
+
+
+def _quantize(workspace: Workspace) -> Stage:
+    def make(progress: Progress) -> Mapping[str, Any]:
+        from eishil.network.quantize import quantize
+
+        return quantize(workspace.recipe, workspace.dataset, workspace.model, progress)
+
+    inputs = dict.fromkeys(_tables(workspace), workspace.command("dataset"))
+    inputs |= dict.fromkeys(_network(workspace), workspace.command("train"))
+    outputs = (workspace.model / "network_int8.onnx", workspace.model / "model.json")
+    depends = _sections(workspace.recipe, "seed", "network", "filter", "measurement")
+    depends |= _code("network/*.py", "filters/*.py", "model.py", "dataset/measurement.py")
+    return Stage("quantize", workspace.root, inputs, outputs, depends | _versions("scikit-learn"), make)
+
+
+def _generate(workspace: Workspace) -> Stage:
+    def make(progress: Progress) -> Mapping[str, Any]:
+        from eishil.codegen import generate
+        from eishil.model import Model
+
+        files = generate(Model.load(workspace.model / "model.json"), workspace.generated)
+        progress("generate", 1, 1)
+        return {"files": len(files)}
+
+    inputs = {workspace.model / "model.json": workspace.command("quantize")}
+    outputs = tuple(workspace.generated / name for name in ("wire.h", "model_size.h", "model.c"))
+    return Stage("generate", workspace.root, inputs, outputs, _code("codegen.py", "wire.py", "model.py"), make)
+
+
+def _tables(workspace: Workspace) -> tuple[Path, ...]:
+    return tuple(workspace.dataset / name for name in ("samples.parquet", "spectra.parquet"))
+
+
+def _network(workspace: Workspace) -> tuple[Path, ...]:
+    return tuple(workspace.model / name for name in ("network_float.onnx", "training.json"))
+
+
+def _sections(recipe: Recipe, *names: str) -> dict[str, str]:
+    values = recipe.model_dump(mode="json", include=set(names))
+    return {f"recipe [{name}]": _hash(json.dumps(value, sort_keys=True)) for name, value in values.items()}
+
+
+def _code(*patterns: str, but: tuple[str, ...] = ()) -> dict[str, str]:
+    paths = {path.relative_to(SOURCES).as_posix(): path for pattern in patterns for path in SOURCES.glob(pattern)}
+    lines = [f"{name} {sha256_file(path)}" for name, path in sorted(paths.items()) if name not in but]
+    return {"code": _hash("\n".join(lines))}
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    return {name: found for name, found in versions(packages).items() if name in packages}
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

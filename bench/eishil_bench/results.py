@@ -1,0 +1,159 @@
+"""`results.json`: every figure of a run, with what it was measured on. All SOH figures are fractions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eishil.errors import EishilError
+from eishil.files import write_atomic
+
+Clock = Literal["instructions", "estimated_cycles", "silicon_cycles", "none"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CountPerStep(_Part):
+    """Cost of one estimator step, in units of `clock`."""
+
+    median: float
+    p99: float
+    max: int
+
+
+class LinkCounts(_Part):
+    """What the host saw of the link (`eishil_bench.link.LinkStatistics`)."""
+
+    frames: int
+    retries: int
+    crc_errors: int
+    stray: int
+    lost: int
+
+
+class DeviceCounts(_Part):
+    """What the device itself counted (`status` after the run)."""
+
+    frames_received: int
+    crc_errors: int
+    framing_errors: int
+    overruns: int
+    steps_rejected: int
+
+
+class Size(_Part):
+    """Of the firmware image; the stack is the high-water mark or, without one, the static bound; None if neither."""
+
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int | None
+
+
+class StateDifference(_Part):
+    """Device against reference for one state, in standard deviations of the reference; `sigma` relative."""
+
+    name: str
+    max_abs_in_sigma: float
+    max_abs_sigma_relative: float
+
+
+class SohBand(_Part):
+    """Errors within one band of the label."""
+
+    soh_from: float
+    soh_to: float
+    spectra: int
+    rmse_reference: float
+    rmse_device: float
+    rmse_prior: float
+
+
+class CellError(_Part):
+    """One held-out cell."""
+
+    cell_id: str
+    spectra: int
+    rmse_device: float
+    max_abs_error_device: float
+
+
+class Check(_Part):
+    """One limit and the figure that it was held against."""
+
+    figure: str
+    value: float | None
+    at_least: float | None
+    at_most: float | None
+    reason: str
+    passed: bool
+
+
+class Comparison(_Part):
+    """Figures that follow from the run's table alone."""
+
+    cells: int
+    spectra: int
+    soh_rmse_reference: float
+    soh_rmse_device: float
+    soh_rmse_prior: float
+    soh_rmse_reference_over_prior: float
+    max_abs_soh_difference: float
+    rms_soh_difference: float
+    max_abs_state_difference_in_sigma: float
+    max_abs_sigma_difference_relative: float
+    status_mismatches: int
+    coverage_1_sigma: float
+    coverage_2_sigma: float
+    coverage_1_sigma_reference: float
+    coverage_2_sigma_reference: float
+    mean_squared_normalised_error: float
+    nis_per_observation_reference: float
+    nis_per_observation_device: float
+    count_per_step: CountPerStep | None
+    states: list[StateDifference]
+    soh_bands: list[SohBand]
+    worst_cells: list[CellError]
+
+
+class Results(Comparison):
+    """The whole file."""
+
+    schema_version: Literal[1] = 1
+    recipe: str
+    description: str
+    target: str
+    target_kind: str
+    board: str
+    clock: Clock
+    core_clock_Hz: int
+    wire_digest: str
+    build_id: str
+    model_id: str
+    frequency_Hz: list[float]
+    masked_spectra: int
+    link: LinkCounts
+    device: DeviceCounts
+    size: Size
+    run_table: str  # beside results.json
+    provenance: dict[str, str]
+    checks: list[Check]
+    failures: list[str]
+    passed: bool
+
+    def save(self, path: Path) -> None:
+        """Write the file whole or not at all."""
+        write_atomic(path, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Results:
+        """EishilError where the file is malformed or of another version."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "file"
+            raise EishilError(f"{path}: {key}: {first['msg']}; `eishil run RECIPE` writes a new one") from None

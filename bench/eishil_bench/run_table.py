@@ -1,0 +1,83 @@
+"""The run's table, one row per spectrum: label, what was sent, what reference, prior and device made of it.
+
+Columns: `cell_id`, `step`, `cycles`, `soc`, `soh` (label), `voltage_V`, `temperature_degC`; lists `z_real_ohm`,
+`z_imag_ohm` (F, as sent, NaN where masked) and `fit_real_ohm`, `fit_imag_ohm` (F, the float network at the reference's
+estimate); for `reference_` and `device_`: `soh`, `soh_sigma`, `nis`, `n_used`, `status`, lists `x` (n) and `P` (n n, by
+rows); `prior_soh`, `prior_soh_sigma`; `count`, in units of the results' clock.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eishil.errors import EishilError
+from eishil.files import write_atomic
+from eishil.filters.step import StepOutput
+from eishil_bench.session import DeviceStep
+from eishil_bench.stimulus import HeldOutSpectrum, ReferenceStep
+
+SOH = 0  # position among the readouts
+
+
+def row(cell_id: str, spectrum: HeldOutSpectrum, reference: ReferenceStep, device: DeviceStep) -> dict[str, Any]:
+    """One row of the table."""
+    measured = spectrum.measured
+    z_ohm = np.where(measured.valid, measured.z_ohm, np.nan)
+    return {
+        "cell_id": cell_id,
+        "step": spectrum.step,
+        "cycles": spectrum.cycles,
+        "soc": spectrum.soc,
+        "soh": spectrum.soh,
+        "voltage_V": measured.voltage_V,
+        "temperature_degC": measured.temperature_degC,
+        "z_real_ohm": z_ohm.real.tolist(),
+        "z_imag_ohm": z_ohm.imag.tolist(),
+        "fit_real_ohm": reference.z_fit_ohm.real.tolist(),
+        "fit_imag_ohm": reference.z_fit_ohm.imag.tolist(),
+        **_estimate("reference", reference.output),
+        **_estimate("device", device.output),
+        "prior_soh": float(reference.prior.readout[SOH]),
+        "prior_soh_sigma": float(reference.prior.readout_sigma[SOH]),
+        "count": device.count,
+    }
+
+
+def save(table: pd.DataFrame, path: Path) -> None:
+    """Write the table whole or not at all."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, buffer.getvalue())
+
+
+def load(path: Path) -> pd.DataFrame:
+    """EishilError where the table is missing or damaged."""
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise EishilError(f"{path} is missing; `eishil run RECIPE` writes it") from None
+    except (OSError, ValueError) as error:
+        raise EishilError(f"{path} is damaged ({error}); `eishil run RECIPE` writes a new one") from None
+
+
+def matrix(table: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of lists as an array (rows, length)."""
+    return np.array(table[column].tolist(), np.float64)
+
+
+def _estimate(who: str, output: StepOutput) -> dict[str, Any]:
+    return {
+        f"{who}_soh": float(output.readout[SOH]),
+        f"{who}_soh_sigma": float(output.readout_sigma[SOH]),
+        f"{who}_nis": float(output.nis),
+        f"{who}_n_used": output.n_used,
+        f"{who}_status": output.status,
+        f"{who}_x": output.x.astype(np.float64).tolist(),
+        f"{who}_P": output.P.astype(np.float64).ravel().tolist(),
+    }

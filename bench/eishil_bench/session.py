@@ -1,0 +1,197 @@
+"""A conversation with a device: who it is, whether it is the one that is wanted, and spectra in for estimates out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eishil import wire
+from eishil.errors import TargetError
+from eishil.filters.step import StepInput, StepOutput
+from eishil.model import Model
+from eishil_bench.link import ByteStream, Link
+
+ID_BYTES = 8
+_STATUS = wire.ENUMS["status"]
+_STATUS_NAMES = {value: name for name, value in _STATUS.items()}
+_COUNTER_NAMES = {value: name for name, value in wire.ENUMS["counter"].items()}
+_FAULT_NAMES = {value: name for name, value in wire.ENUMS["fault"].items()}
+_APPLIED = (_STATUS["OK"], _STATUS["POINTS_SKIPPED"])
+_REJECTED = (_STATUS["REJECTED_INPUT"], _STATUS["REJECTED_COVARIANCE"])
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a device says of itself; the ids are the first 8 bytes of what docs/design.md calls by these names."""
+
+    wire_digest: bytes
+    build_id: bytes
+    model_id: bytes
+    core_clock_Hz: int
+    boot_count: int
+    counter: str
+    board: str
+
+
+@dataclass(frozen=True)
+class DeviceStep:
+    """One estimate of the device and what it cost, in units of its counter."""
+
+    output: StepOutput
+    count: int
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """The device's own bookkeeping since power-on; the fields are those of `status_reply`."""
+
+    frames_received: int
+    crc_errors: int
+    framing_errors: int
+    overruns: int
+    steps_rejected: int
+    fault: int
+    fault_count: int
+    fault_address: int
+    stack_used_bytes: int
+    stack_size_bytes: int
+
+
+class Session:
+    """Messages of the protocol as functions. Every reply is checked before it is believed.
+
+    Parameters
+    ----------
+    dut
+        A started target.
+    model
+        The model that the device should carry.
+    link
+        Takes the place of a link with the usual patience.
+    """
+
+    def __init__(self, dut: ByteStream, model: Model, link: Link | None = None) -> None:
+        self.name = dut.name
+        self.link = link or Link(dut, model.dimensions())
+        self._model = model
+        self._rows, self._columns = np.triu_indices(model.n_states)
+        self._steps = 0
+
+    def hello(self) -> Identity:
+        """Ask the device who it is."""
+        reply = self.link.exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
+        return Identity(
+            wire_digest=reply["wire_digest"].tobytes(),
+            build_id=reply["build_id"].tobytes(),
+            model_id=reply["model_id"].tobytes(),
+            core_clock_Hz=int(reply["core_clock_Hz"]),
+            boot_count=int(reply["boot_count"]),
+            counter=_COUNTER_NAMES.get(int(reply["counter"]), "NONE"),
+            board=_printable(reply["board"].tobytes()),
+        )
+
+    def init(self) -> None:
+        """Start the estimator from the model's prior."""
+        reply = self.link.exchange("init")
+        if reply["status"] != _STATUS["OK"]:
+            raise TargetError(f"{self.name} refused to initialise: {_status_name(reply)}")
+        self._steps = 0
+
+    def step(self, spectrum: StepInput) -> DeviceStep:
+        """Send one spectrum; TargetError where the device lost its state, a step, or its numbers."""
+        z_ohm = np.where(spectrum.valid, spectrum.z_ohm, 0)
+        reply = self.link.exchange(
+            "step",
+            elapsed_cycles=spectrum.elapsed_cycles,
+            voltage_V=spectrum.voltage_V,
+            temperature_degC=spectrum.temperature_degC,
+            valid_mask=sum(1 << int(k) for k in np.flatnonzero(spectrum.valid)),
+            z_real_ohm=z_ohm.real,
+            z_imag_ohm=z_ohm.imag,
+        )
+        self._check_step(reply)
+        return DeviceStep(self._output(reply), int(reply["count"]))
+
+    def network(self, v: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Accumulators (m,) and Jacobian accumulators (m, n_inputs) of the device's network at inputs v (n_inputs,)."""
+        reply = self.link.exchange("network", input=v)
+        if reply["status"] != _STATUS["OK"]:
+            raise TargetError(f"{self.name} refused to evaluate its network: {_status_name(reply)}")
+        shape = (self._model.n_observations, self._model.network.n_inputs)
+        return reply["accumulator"].copy(), reply["jacobian_accumulator"].reshape(shape).copy()
+
+    def status(self) -> DeviceStatus:
+        """The device's counters."""
+        reply = self.link.exchange("status")
+        return DeviceStatus(**{name: int(reply[name]) for name in DeviceStatus.__dataclass_fields__})
+
+    def _check_step(self, reply: np.void) -> None:
+        status = int(reply["status"])
+        if status not in (*_APPLIED, *_REJECTED):
+            raise TargetError(f"{self.name} lost its estimator within a trajectory: {_status_name(reply)}")
+        self._steps += status in _APPLIED
+        if reply["steps"] != self._steps:
+            raise TargetError(f"{self.name} has applied {reply['steps']} spectra where {self._steps} were sent")
+        for field in ("nis", "state", "covariance", "readout", "readout_sigma"):
+            if not np.isfinite(reply[field]).all():
+                raise TargetError(f"{self.name} answered spectrum {self._steps} with a {field} that is not finite")
+
+    def _output(self, reply: np.void) -> StepOutput:
+        P = np.zeros((self._model.n_states, self._model.n_states), np.float32)
+        P[self._rows, self._columns] = P[self._columns, self._rows] = reply["covariance"]
+        return StepOutput(
+            status=int(reply["status"]),
+            n_used=int(reply["n_used"]),
+            nis=float(reply["nis"]),
+            x=np.atleast_1d(reply["state"]).copy(),
+            P=P,
+            readout=np.atleast_1d(reply["readout"]).copy(),
+            readout_sigma=np.atleast_1d(reply["readout_sigma"]).copy(),
+        )
+
+
+def refuse_stranger(name: str, found: Identity, model: Model, build_id: bytes) -> None:
+    """TargetError where a device speaks another protocol or carries another model or build, by name and in that order.
+
+    Another protocol makes the rest of its hello doubtful, and another model makes another build.
+    """
+    remedy = "build and flash it again with `eishil build` and `pio run -t flash`"
+    checks: tuple[tuple[str, bytes, bytes, str], ...] = (
+        ("wire digest", found.wire_digest, wire.digest()[:ID_BYTES], "this bench speaks"),
+        ("model", found.model_id, model.model_id[:ID_BYTES], f"the recipe's model {model.name} is"),
+        ("build", found.build_id, build_id[:ID_BYTES], "the firmware that was built is"),
+    )
+    for what, is_there, wanted, owner in checks:
+        if is_there != wanted:
+            raise TargetError(f"{name} has {what} {is_there.hex()}, but {owner} {wanted.hex()}; {remedy}")
+
+
+def refuse_faults(name: str, before: DeviceStatus, after: DeviceStatus) -> None:
+    """TargetError where the device recorded a fault in between."""
+    if after.fault_count != before.fault_count:
+        fault = _FAULT_NAMES.get(after.fault, f"fault {after.fault}")
+        raise TargetError(
+            f"{name} recorded {after.fault_count - before.fault_count} faults during the run, the last one "
+            f"{fault} at {after.fault_address:#010x}; its figures are not to be trusted"
+        )
+
+
+def stream(session: Session, spectra: list[StepInput], tick: Callable[[], None] = lambda: None) -> list[DeviceStep]:
+    """One trajectory from the prior on."""
+    session.init()
+    steps = []
+    for spectrum in spectra:
+        steps.append(session.step(spectrum))
+        tick()
+    return steps
+
+
+def _status_name(reply: np.void) -> str:
+    return _STATUS_NAMES.get(int(reply["status"]), f"unknown status {int(reply['status'])}")
+
+
+def _printable(raw: bytes) -> str:
+    return "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in raw.split(b"\0", 1)[0])

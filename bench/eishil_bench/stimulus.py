@@ -1,0 +1,114 @@
+"""Held-out spectra as they go over the wire, and what the float64 reference makes of exactly the same numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eishil.errors import RecipeError
+from eishil.filters.ekf import Ekf
+from eishil.filters.step import StepInput, StepOutput
+from eishil.model import Model
+
+if TYPE_CHECKING:
+    from eishil.dataset.recipe import Recipe
+    from eishil.dataset.tables import Dataset
+
+
+@dataclass(frozen=True)
+class HeldOutSpectrum:
+    """A spectrum with the label that no estimator sees: `soh` and `soc` are fractions of the present cell."""
+
+    step: int
+    cycles: float
+    soh: float
+    soc: float
+    measured: StepInput
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One cell's spectra in order of age; `masked` of its spectra were left out for the reason in the data set."""
+
+    cell_id: str
+    spectra: tuple[HeldOutSpectrum, ...]
+    masked: int
+
+
+@dataclass(frozen=True)
+class ReferenceStep:
+    """The reference's estimate, the network's spectrum at it (ohm, (F,)), and the estimate without any spectra."""
+
+    output: StepOutput
+    z_fit_ohm: NDArray[np.complex128]
+    prior: StepOutput
+
+
+def held_out_trajectories(dataset: Dataset, recipe: Recipe, model: Model) -> list[Trajectory]:
+    """Trajectories of the test split with measurement noise, at the model's frequencies, rounded to float32.
+
+    A masked spectrum is left out, never filled in: the cycles that it stands for elapse before the next one.
+    """
+    from eishil.dataset.measurement import measure
+
+    test = dataset.split("test")
+    columns = _columns(test.frequency_Hz, model)
+    trajectories = []
+    for cell_id, cell in test.trajectories():
+        measured = measure(cell, recipe.measurement, recipe.seed)
+        z_ohm, voltage_V, temperature_degC = measured.z_ohm[:, columns], measured.voltage_V, measured.temperature_degC
+        spectra: list[HeldOutSpectrum] = []
+        for row, sample in enumerate(cell.samples.itertuples()):
+            if not np.isfinite(z_ohm[row]).any():
+                continue
+            elapsed = sample.cycles - (spectra[-1].cycles if spectra else 0.0)
+            step = as_sent(elapsed, voltage_V[row], temperature_degC[row], z_ohm[row])
+            spectra.append(HeldOutSpectrum(int(sample.step), float(sample.cycles), sample.soh, sample.soc, step))
+        trajectories.append(Trajectory(str(cell_id), tuple(spectra), len(cell.samples) - len(spectra)))
+    return trajectories
+
+
+def as_sent(
+    elapsed_cycles: float, voltage_V: float, temperature_degC: float, z_ohm: NDArray[np.complex128]
+) -> StepInput:
+    """A spectrum rounded to what float32 fields carry; points that are not finite are marked, not filled in."""
+    return StepInput(
+        elapsed_cycles=float(np.float32(elapsed_cycles)),
+        voltage_V=float(np.float32(voltage_V)),
+        temperature_degC=float(np.float32(temperature_degC)),
+        z_ohm=z_ohm.astype(np.complex64).astype(np.complex128),
+        valid=np.isfinite(z_ohm),
+    )
+
+
+def reference_steps(ekf: Ekf, trajectory: Trajectory) -> list[ReferenceStep]:
+    """What the reference makes of a trajectory, and what drift alone makes of it: the same filter, shown no point."""
+    measured = [spectrum.measured for spectrum in trajectory.spectra]
+    blind = [replace(step, valid=np.zeros_like(step.valid)) for step in measured]
+    ekf.reset()
+    priors = [ekf.step(step) for step in blind]
+    ekf.reset()
+    steps = []
+    for step, prior in zip(measured, priors, strict=True):
+        output = ekf.step(step)
+        line = ekf.linearise(np.asarray(output.x, np.float64), ekf.cycles, step.voltage_V, step.temperature_degC)
+        z_real_ohm, minus_z_imag_ohm = np.split(np.where(line.exists, np.exp(line.h), np.nan), 2)
+        steps.append(ReferenceStep(output, z_real_ohm - 1j * minus_z_imag_ohm, prior))
+    return steps
+
+
+def _columns(frequency_Hz: NDArray[np.float64], model: Model) -> list[int]:
+    """Where the model's frequencies stand in the data set."""
+    columns = []
+    for wanted in model.frequency_Hz:
+        nearest = int(np.argmin(np.abs(np.log(frequency_Hz / wanted))))
+        if not np.isclose(frequency_Hz[nearest], wanted, rtol=1e-9):
+            raise RecipeError(
+                f"the model {model.name} observes {wanted:g} Hz, which the data set does not have; "
+                "[impedance] frequency_Hz of the recipe must contain the model's frequencies"
+            )
+        columns.append(nearest)
+    return columns

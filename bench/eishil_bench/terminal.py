@@ -1,0 +1,120 @@
+"""What the command line shows while it works: progress on standard error, results on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+from eishil.progress import Progress
+from eishil_bench.results import Check, Results
+from eishil_bench.stamps import Made
+
+
+def messages() -> Console:
+    """Where progress and remarks go."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def results_console() -> Console:
+    """Where results go."""
+    return Console(highlight=False)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """A progress bar for each stage that reports; without a terminal nothing is drawn until a stage ends."""
+    columns = (
+        TextColumn("  {task.description:<9}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", style="dim"),
+    )
+    console = messages()
+    with RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int, note: str = "") -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total, note=note)
+            bars.update(tasks[stage], completed=done, total=total, note=note)
+
+        yield show
+
+
+def tell_made(made: Made, elapsed_s: float) -> None:
+    """One line on what became of a stage."""
+    if not made.reason:
+        messages().print(f"  {made.stage:<9} up to date", style="dim")
+        return
+    figures = ", ".join(f"{name} {_short(value)}" for name, value in made.figures.items())
+    messages().print(
+        f"  {made.stage:<9} made in {elapsed_s:.1f} s ({made.reason})" + (f": {figures}" if figures else "")
+    )
+
+
+def tell_built(env: str, build_id: bytes, elapsed_s: float) -> None:
+    """One line on the firmware."""
+    messages().print(f"  {'build':<9} {env} {build_id.hex()} ready after {elapsed_s:.1f} s")
+
+
+def tell_results(results: Results, report: Path) -> None:
+    """The run's table, the verdict, and where the page lies."""
+    console = results_console()
+    console.print(_summary(results))
+    console.print(_checks(results))
+    for failure in results.failures:
+        console.print(f"[bold red]missed[/]  {failure}", soft_wrap=True)
+    verdict = (
+        "[bold green]passed[/]" if results.passed else f"[bold red]failed[/] ({len(results.failures)} limits missed)"
+    )
+    console.print(f"{verdict}  {report}", soft_wrap=True)
+
+
+def _summary(results: Results) -> Table:
+    table = Table(title=f"{results.recipe} on {results.target}", title_justify="left", show_header=False, box=None)
+    count = results.count_per_step
+    cost = f"{count.median:,.0f} median, {count.p99:,.0f} p99, {count.max:,} max" if count else ""
+    rows = {
+        "measured on": f"{results.cells} held-out cells, {results.spectra} spectra, {results.masked_spectra} masked",
+        "SOH error, rms": f"{results.soh_rmse_device:.2%} device, {results.soh_rmse_reference:.2%} reference, "
+        f"{results.soh_rmse_prior:.2%} drift only",
+        "device - reference": f"{results.rms_soh_difference:.3%} rms, {results.max_abs_soh_difference:.3%} at worst",
+        "within 2 sigma": f"{results.coverage_2_sigma:.1%} device, {results.coverage_2_sigma_reference:.1%} reference",
+        f"{results.clock} per step": f"{count.median:,.0f} median, {count.p99:,.0f} p99, {count.max:,} max"
+        if count
+        else "",
+        "link": f"{results.link.frames} frames, {results.link.retries} retries, {results.link.crc_errors} damaged, "
+        f"{results.link.lost} lost",
+        "image": f"{results.size.flash_bytes:,} B flash, {results.size.ram_bytes:,} B RAM, "
+        f"{results.size.stack_bytes or 0:,} B stack used",
+    }
+    for name, text in rows.items():
+        if text:
+            table.add_row(name, text, style="")
+    return table
+
+
+def _checks(results: Results) -> Table:
+    table = Table("limit", "figure", "bound", "", title_justify="left")
+    for check in results.checks:
+        mark = "[green]kept[/]" if check.passed else "[bold red]missed[/]"
+        table.add_row(check.figure, _short(check.value), bound(check), mark)
+    return table
+
+
+def bound(check: Check) -> str:
+    """A limit's bounds, as in `0.9 .. 0.99` or `<= 0.016`."""
+    if check.at_least is not None and check.at_most is not None:
+        return f"{check.at_least:g} .. {check.at_most:g}"
+    return f"<= {check.at_most:g}" if check.at_most is not None else f">= {check.at_least:g}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
