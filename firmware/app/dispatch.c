@@ -17,7 +17,7 @@ _Static_assert(MODEL_N_STATES == WIRE_N_STATES && MODEL_N_FREQUENCIES == WIRE_N_
 
 /* Defined by the build: docs/firmware.md. The bench finds it in the ELF by name. */
 extern const uint8_t eishil_build_id[8];
-const uint8_t eishil_build_id[8] __attribute__((used)) = {EISHIL_BUILD_ID};
+const uint8_t eishil_build_id[8] __attribute__((section(".build_id"), used)) = {EISHIL_BUILD_ID};
 static const uint8_t wire_digest[8] = WIRE_DIGEST;
 
 /* Writes d->reply.body, which is zero before, and returns its length. */
