@@ -1,0 +1,83 @@
+"""An aged cell as a snapshot: what degradation modes do to the electrodes, the film and the contacts.
+
+    Q_n = Q_n0 (1 - LAM_ne),   Q_p = Q_p0 (1 - LAM_pe),   Q_Li = Q_Li0 (1 - LLI)
+
+eSOH gives the stoichiometries at the voltage limits and the capacity C; SOH = C / C_0 with C_0 from the fresh eSOH,
+not the nominal capacity. Lost active material scales the active fraction, and with it the reacting area; the
+concentrations are set from eSOH, because the parameter set's own would take lithium away with the material.
+State of charge is a fraction of the present capacity C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eishil.cell import esoh
+from eishil.cell.linearise import CellInputs
+from eishil.cell.parameters import scalar
+
+Floats = NDArray[np.float64]
+ZERO_CELSIUS_K = 273.15
+X_100_LIMIT = 0.98  # above it graphite is full before 4.2 V: lithium would plate
+LABEL_SOURCE = "snapshot_esoh"
+
+
+@dataclass(frozen=True)
+class AgedState:
+    """Degradation modes of a cell, scalars or (S,).
+
+    `lli`, `lam_ne`, `lam_pe` are fractions 0..1 of the fresh cell's lithium and active materials. The film is the one
+    of PyBaMM's "constant" SEI: 5 nm add 1 % to the plain PyBaMM model's impedance, which has no film.
+    """
+
+    lli: Floats | float = 0.0
+    lam_ne: Floats | float = 0.0
+    lam_pe: Floats | float = 0.0
+    sei_thickness_nm: Floats | float = 5.0
+    contact_resistance_mOhm: Floats | float = 0.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """S aged cells at S operating points; arrays are (S,), NaN where eSOH is infeasible.
+
+    `reason` is "" where the cell can exist, else "infeasible" or "x_100".
+    """
+
+    inputs: CellInputs
+    capacity_Ah: Floats
+    soh: Floats
+    theta_n: Floats
+    theta_p: Floats
+    reason: NDArray[np.str_]
+
+
+def snapshot(parameter_set: str, aged: AgedState, soc: Floats, temperature_degC: Floats) -> Snapshot:
+    """Age S cells and bring them to a state of charge and temperature.
+
+    Parameters
+    ----------
+    aged
+        Its fields broadcast against `soc` (S,) and `temperature_degC` (S,).
+    """
+    cell = esoh.fresh_cell(parameter_set)
+    ones = np.ones(np.broadcast_shapes(np.shape(soc), np.shape(temperature_degC), np.shape(aged.lli)))
+    active_n, active_p = ones * (1 - np.asarray(aged.lam_ne)), ones * (1 - np.asarray(aged.lam_pe))
+    lithium = ones * (1 - np.asarray(aged.lli))
+    state = esoh.solve(cell, cell.Q_n_Ah * active_n, cell.Q_p_Ah * active_p, cell.Q_Li_Ah * lithium)
+    fresh = esoh.solve(cell, *(np.array([Q]) for Q in (cell.Q_n_Ah, cell.Q_p_Ah, cell.Q_Li_Ah)))
+    theta_n, theta_p = state.stoichiometries(np.asarray(soc))
+    inputs = CellInputs(
+        temperature_K=ones * temperature_degC + ZERO_CELSIUS_K,
+        active_fraction_n=active_n * scalar(parameter_set, "Negative electrode active material volume fraction"),
+        active_fraction_p=active_p * scalar(parameter_set, "Positive electrode active material volume fraction"),
+        concentration_n_mol_m3=theta_n * scalar(parameter_set, "Maximum concentration in negative electrode [mol.m-3]"),
+        concentration_p_mol_m3=theta_p * scalar(parameter_set, "Maximum concentration in positive electrode [mol.m-3]"),
+        sei_thickness_m=ones * np.asarray(aged.sei_thickness_nm) * 1e-9,
+        contact_resistance_ohm=ones * np.asarray(aged.contact_resistance_mOhm) * 1e-3,
+    )
+    reason = np.where(~state.feasible, "infeasible", np.where(state.x_100 > X_100_LIMIT, "x_100", ""))
+    return Snapshot(inputs, state.capacity_Ah, state.capacity_Ah / fresh.capacity_Ah, theta_n, theta_p, reason)

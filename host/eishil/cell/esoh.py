@@ -1,0 +1,129 @@
+"""Electrode state of health, for many cells at once.
+
+From the electrodes' capacities and the cyclable lithium it finds the stoichiometries at both voltage limits (Mohtat et
+al., J. Electrochem. Soc. 166, 2019, A2780; the same equations and limits as `pybamm.lithium_ion.ElectrodeSOHSolver`):
+
+    Q_Li = x Q_n + y Q_p at any state of charge
+    U_p(y) - U_n(x) = V_max at 100 %, V_min at 0 %
+    C = Q_n (x_100 - x_0)
+
+Capacities are in Ah. The voltage rises monotonically with x, so bisection cannot miss, and what is infeasible is
+flagged: it never saturates silently and never raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import casadi
+import numpy as np
+import pybamm
+from numpy.typing import NDArray
+
+from eishil.cell.parameters import parameter_values, scalar
+from eishil.errors import EishilError
+
+Floats = NDArray[np.float64]
+EDGE = 1e-6  # PyBaMM's distance of a stoichiometry from 0 and 1
+BISECTIONS = 60  # to the last bit of a double
+
+
+@dataclass(frozen=True)
+class ElectrodeSoh:
+    """Stoichiometries at the voltage limits and capacity; every field (S,), NaN where not `feasible`."""
+
+    x_0: Floats
+    x_100: Floats
+    y_0: Floats
+    y_100: Floats
+    capacity_Ah: Floats
+    feasible: NDArray[np.bool_]
+
+    def stoichiometries(self, soc: Floats) -> tuple[Floats, Floats]:
+        """(theta_n, theta_p) at a state of charge that is 0..1 of the present capacity."""
+        return self.x_0 + soc * (self.x_100 - self.x_0), self.y_0 + soc * (self.y_100 - self.y_0)
+
+
+@dataclass(frozen=True)
+class FreshCell:
+    """A parameter set's fresh electrodes: capacities in Ah, voltage limits in V, open-circuit voltage of (x, y)."""
+
+    Q_n_Ah: float
+    Q_p_Ah: float
+    Q_Li_Ah: float
+    V_min_V: float
+    V_max_V: float
+    open_circuit_voltage_V: Callable[[Floats, Floats], Floats]
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+
+
+@cache
+def fresh_cell(parameter_set: str) -> FreshCell:
+    """Read a PyBaMM parameter set. Potentials are those of the reference temperature, as in PyBaMM's eSOH.
+
+    Raises
+    ------
+    EishilError
+        The set is not one of a lithium-ion cell with two plain electrodes.
+    """
+    try:
+        return _fresh_cell(parameter_set)
+    except KeyError as error:
+        raise EishilError(f"parameter set {parameter_set!r} has no two plain electrodes: {error.args[0]}") from None
+
+
+def _fresh_cell(parameter_set: str) -> FreshCell:
+    values, parameters = parameter_values(parameter_set), pybamm.LithiumIonParameters()
+    x, y = casadi.MX.sym("x"), casadi.MX.sym("y")
+    U_n, U_p = (
+        values.process_symbol(phase.U(pybamm.InputParameter(name), parameters.T_ref))
+        for phase, name in ((parameters.n.prim, "x"), (parameters.p.prim, "y"))
+    )
+    voltage = U_p.to_casadi(inputs={"y": y}) - U_n.to_casadi(inputs={"x": x})
+    function = casadi.Function("open_circuit_voltage", [x, y], [voltage])
+    return FreshCell(
+        Q_n_Ah=float(values.evaluate(parameters.n.Q_init)),
+        Q_p_Ah=float(values.evaluate(parameters.p.Q_init)),
+        Q_Li_Ah=float(values.evaluate(parameters.Q_Li_particles_init)),
+        V_min_V=scalar(parameter_set, "Open-circuit voltage at 0% SOC [V]"),
+        V_max_V=scalar(parameter_set, "Open-circuit voltage at 100% SOC [V]"),
+        open_circuit_voltage_V=lambda a, b: function(a.reshape(1, -1), b.reshape(1, -1)).full().ravel(),
+        x_range=_range(values["Negative electrode OCP [V]"]),
+        y_range=_range(values["Positive electrode OCP [V]"]),
+    )
+
+
+def _range(potential: Any) -> tuple[float, float]:
+    """Stoichiometries a potential is defined for; tabulated ones are not extrapolated."""
+    if isinstance(potential, tuple):
+        table = np.asarray(potential[1][0])
+        return max(float(table.min()), 0.0) + EDGE, min(float(table.max()), 1.0) - EDGE
+    return EDGE, 1.0 - EDGE
+
+
+def solve(cell: FreshCell, Q_n_Ah: Floats, Q_p_Ah: Floats, Q_Li_Ah: Floats) -> ElectrodeSoh:
+    """Stoichiometries and capacities of S cells; all arguments (S,)."""
+    low = np.maximum(cell.x_range[0], (Q_Li_Ah - cell.y_range[1] * Q_p_Ah) / Q_n_Ah)
+    high = np.minimum(cell.x_range[1], (Q_Li_Ah - cell.y_range[0] * Q_p_Ah) / Q_n_Ah)
+
+    def voltage(x: Floats) -> Floats:
+        return cell.open_circuit_voltage_V(x, (Q_Li_Ah - x * Q_n_Ah) / Q_p_Ah)
+
+    with np.errstate(invalid="ignore"):
+        feasible = (low < high) & (voltage(low) <= cell.V_min_V) & (voltage(high) >= cell.V_max_V)
+    x_0, x_100 = (np.where(feasible, _bisect(voltage, low, high, V), np.nan) for V in (cell.V_min_V, cell.V_max_V))
+    y_0, y_100 = ((Q_Li_Ah - x * Q_n_Ah) / Q_p_Ah for x in (x_0, x_100))
+    return ElectrodeSoh(x_0, x_100, y_0, y_100, Q_n_Ah * (x_100 - x_0), feasible)
+
+
+def _bisect(function: Callable[[Floats], Floats], low: Floats, high: Floats, value: float) -> Floats:
+    """Where a rising function takes `value`, element by element."""
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        below = function(middle) < value
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return 0.5 * (low + high)

@@ -1,0 +1,180 @@
+"""A PyBaMM model as casadi functions of one parameter vector: initial state, residual, Jacobian, dV/dy.
+
+The vector's order is that of `parameters.INPUTS` and is applied by name on both sides: PyBaMM's expressions receive
+`inputs={name: p[i]}`, and `CellInputs` stacks its fields by the same table. There is no dict whose order could matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+import casadi
+import numpy as np
+from numpy.typing import NDArray
+
+from eishil.cell.compiler import shared_library
+from eishil.cell.parameters import INPUTS, discretised
+from eishil.cell.static_lu import Pattern
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CellInputs:
+    """What the linearised model is a function of; every field (S,), S samples."""
+
+    temperature_K: Floats
+    active_fraction_n: Floats
+    active_fraction_p: Floats
+    concentration_n_mol_m3: Floats
+    concentration_p_mol_m3: Floats
+    sei_thickness_m: Floats
+    contact_resistance_ohm: Floats
+
+    def stacked(self) -> Floats:
+        """(S, inputs), columns in the order of `INPUTS`."""
+        return np.stack([np.asarray(getattr(self, name), float) for name in INPUTS], axis=1)
+
+    def __len__(self) -> int:
+        return len(self.temperature_K)
+
+    def take(self, index: Any) -> CellInputs:
+        """Some of the samples."""
+        return CellInputs(*(getattr(self, field.name)[index] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Local:
+    """What is linear about S samples.
+
+    Attributes
+    ----------
+    F
+        (S, n), right-hand side and algebraic residual in PyBaMM's scaled units.
+    voltage_V
+        (S, 1).
+    J
+        (S, nnz), values of dF/dy in the order of the pattern.
+    dV
+        (S, n), dV/dy per ampere that a unit of the current's state stands for: V/A times the scale of y.
+    """
+
+    F: Floats
+    voltage_V: Floats
+    J: Floats
+    dV: Floats
+
+
+@dataclass(frozen=True)
+class Linearisation:
+    """Two casadi functions, y0(p) and (F, V, J, dV/dy)(y, p), and the pattern of J; all of it pickles."""
+
+    initial_state_function: Any
+    local_function: Any
+    pattern: Pattern
+
+    def initial_state(self, p: Floats) -> Floats:
+        """PyBaMM's initial conditions y0 (S, n) for the parameters p (S, inputs)."""
+        return _evaluate(self.initial_state_function, p)[0]
+
+    def local(self, y: Floats, p: Floats) -> Local:
+        """Residual, voltage and derivatives at the states y (S, n)."""
+        return Local(*_evaluate(self.local_function, y, p))
+
+    def compiled(self) -> Linearisation:
+        """The same with machine code for the Jacobian, or this object when it cannot be compiled.
+
+        Compiling DFN on the default mesh takes half a minute and makes `local` two to three times as fast: it pays for
+        large data sets. What was compiled is kept (see `compiler.cache_directory`).
+        """
+        generator = casadi.CodeGenerator("local.c", {"with_header": False})
+        generator.add(self.local_function)
+        library = shared_library(generator.dump(), "-O1")
+        if library is None:
+            return self
+        return Linearisation(self.initial_state_function, casadi.external("local", str(library)), self.pattern)
+
+
+@cache
+def linearise(parameter_set: str, model: str, mesh: str) -> Linearisation:
+    """Build, discretise and differentiate a model once per process."""
+    discrete = discretised(parameter_set, model, mesh)
+    p = casadi.MX.sym("p", len(INPUTS))
+    inputs = {name: p[i] for i, name in enumerate(INPUTS.values())}
+    start = discrete.concatenated_initial_conditions.to_casadi(inputs=inputs)
+    n = start.shape[0]
+    y = casadi.MX.sym("y", n)
+    F = casadi.vertcat(
+        discrete.concatenated_rhs.to_casadi(t=0, y=y, inputs=inputs),
+        discrete.concatenated_algebraic.to_casadi(t=0, y=y, inputs=inputs),
+    )
+    V, current_A = (
+        discrete.get_processed_variable(name).to_casadi(t=0, y=y, inputs=inputs)
+        for name in ("Voltage [V]", "Current [A]")
+    )
+    local, sparsity = _local(casadi.Function("model", [y, p], [F, V]), _current_scale_A(y, current_A))
+    pattern = Pattern(
+        n=n,
+        row=np.array(sparsity.row(), np.int32),
+        column_start=np.array(sparsity.colind(), np.int32),
+        mass=_mass(discrete),
+        current=_current(discrete),
+    )
+    return Linearisation(_expanded(casadi.Function("initial_state", [p], [casadi.densify(start)])), local, pattern)
+
+
+def _local(model: Any, current_scale_A: float) -> tuple[Any, Any]:
+    expanded = _expanded(model)
+    kind = casadi.SX if expanded.is_a("SXFunction") else casadi.MX
+    y, p = kind.sym("y", model.size1_in(0)), kind.sym("p", model.size1_in(1))
+    F, V = expanded(y, p)
+    J = casadi.jacobian(F, y)
+    results = [casadi.densify(F), V, J.nz[:], casadi.densify(casadi.jacobian(V, y)) / current_scale_A]
+    return casadi.Function("local", [y, p], results, {"cse": True}), J.sparsity()
+
+
+def _current_scale_A(y: Any, current_A: Any) -> float:
+    """Ampere per unit of the current's state: PyBaMM scales it."""
+    gradient = casadi.Function("gradient", [y], [casadi.jacobian(current_A, y)])(0)
+    assert gradient.nnz() == 1, "the current is expected to be one state"
+    return float(gradient.nonzeros()[0])
+
+
+def _expanded(function: Any) -> Any:
+    """As a scalar graph, which evaluates about ten times as fast as PyBaMM's matrix graph; splines have none."""
+    try:
+        return function.expand()
+    except RuntimeError:
+        return function
+
+
+def _evaluate(function: Any, *arguments: Floats) -> list[Floats]:
+    """Results (S, size) of a casadi function for arguments (S, size), without casadi's matrix conversions.
+
+    They would cost five times the evaluation.
+    """
+    samples = len(arguments[0])
+    rows = [np.ascontiguousarray(argument, float) for argument in arguments]
+    results = [np.zeros((samples, function.nnz_out(i))) for i in range(function.n_out())]
+    buffer, trigger = function.buffer()
+    for k in range(samples):
+        for i, argument in enumerate(rows):
+            buffer.set_arg(i, memoryview(argument[k]))
+        for i, result in enumerate(results):
+            buffer.set_res(i, memoryview(result[k]))
+        trigger()
+    return results
+
+
+def _mass(discrete: Any) -> Floats:
+    matrix = discrete.mass_matrix.entries
+    diagonal = np.asarray(matrix.diagonal(), float)
+    assert matrix.nnz == np.count_nonzero(diagonal), "PyBaMM's mass matrix is expected to be diagonal"
+    return diagonal
+
+
+def _current(discrete: Any) -> int:
+    starts = {variable.name: slices[0].start for variable, slices in discrete.y_slices.items()}
+    return int(starts["Current variable [A]"])
