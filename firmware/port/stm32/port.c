@@ -8,12 +8,12 @@
 #include "registers.h"
 #include "uart.h"
 
-#define BAUD 115200U
-#define STACK_PAINT 0xA5A5A5A5UL
-#define STACK_UNPAINTED_WORDS 64 /* below the caller: frames that are alive while painting */
-#define LSI_WAIT_TURNS 4000U /* at 180 MHz ten times the 40 us that the LSI needs (DS10693 6.3.10) */
-#define WATCHDOG_RELOAD 2000U /* 4 s at 32 kHz / 64 (the LSI runs at 17 to 47 kHz) */
-#define SYSTICK_MAX 0xFFFFFFUL /* 93 ms at 180 MHz, 1 s at 16 MHz */
+#define BAUD                  115200U
+#define STACK_PAINT           0xA5A5A5A5UL
+#define STACK_UNPAINTED_WORDS 64         /* below the caller: frames that are alive while painting */
+#define LSI_WAIT_TURNS        4000U      /* at 180 MHz ten times the 40 us that the LSI needs (DS10693 6.3.10) */
+#define WATCHDOG_RELOAD       2000U      /* 4 s at 32 kHz / 64 (the LSI runs at 17 to 47 kHz) */
+#define SYSTICK_MAX           0xFFFFFFUL /* 93 ms at 180 MHz, 1 s at 16 MHz */
 
 const char port_board[PORT_BOARD_BYTES] = "nucleo_f446re";
 

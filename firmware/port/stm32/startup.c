@@ -3,9 +3,9 @@
 #include "history.h"
 #include "registers.h"
 
-#define LAST_IRQ 96 /* RM0390 table 38 */
+#define LAST_IRQ              96 /* RM0390 table 38 */
 #define EXCEPTION_FRAME_WORDS 8
-#define EXCEPTION_FRAME_PC 6
+#define EXCEPTION_FRAME_PC    6
 
 extern uint32_t stack_limit[], stack_top[], data_load[], data_start[], data_end[], bss_start[], bss_end[];
 int main(void);
@@ -26,15 +26,16 @@ typedef struct {
 
 const vectors_t vectors __attribute__((section(".vectors"), used)) = {
     .initial_stack = stack_top,
-    .handler = {
-        [0] = reset_handler,
-        [1 ... 5] = fault_handler, /* NMI, hard fault, and those that escalate to it */
-        [6 ... 13] = unexpected_handler,
-        [14] = systick_handler,
-        [15 ... 15 + USART2_IRQ - 1] = unexpected_handler,
-        [15 + USART2_IRQ] = usart2_handler,
-        [15 + USART2_IRQ + 1 ... 15 + LAST_IRQ] = unexpected_handler,
-    },
+    .handler =
+        {
+            [0] = reset_handler,
+            [1 ... 5] = fault_handler, /* NMI, hard fault, and those that escalate to it */
+            [6 ... 13] = unexpected_handler,
+            [14] = systick_handler,
+            [15 ... 15 + USART2_IRQ - 1] = unexpected_handler,
+            [15 + USART2_IRQ] = usart2_handler,
+            [15 + USART2_IRQ + 1 ... 15 + LAST_IRQ] = unexpected_handler,
+        },
 };
 
 _Noreturn void reset_handler(void)

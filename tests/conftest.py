@@ -1,0 +1,61 @@
+"""What several folders of tests share: the committed model and the images built from it, once per session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from eishil.codegen import generate
+from eishil.model import Model
+from eishil_bench.build import FirmwareImage, build_firmware
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_dir(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """One folder for this session, whichever worker of pytest-xdist asks."""
+    base = tmp_path_factory.getbasetemp()
+    worker = hasattr(request.config, "workerinput")
+    return base.parent if worker else base
+
+
+@pytest.fixture(scope="session")
+def first_light_model() -> Model:
+    """The committed model."""
+    return Model.load(ROOT / "datasets" / "models" / "first_light" / "model.json")
+
+
+@pytest.fixture(scope="session")
+def generated_dir(first_light_model: Model, shared_dir: Path) -> Path:
+    """wire.h, model_size.h and model.c of the committed model, freshly generated."""
+    folder = shared_dir / "generated"
+    with FileLock(shared_dir / "generated.lock", timeout=120):
+        if not (folder / "model.c").is_file():
+            generate(first_light_model, folder)
+    return folder
+
+
+def _build(env: str, generated_dir: Path, shared_dir: Path) -> FirmwareImage:
+    with FileLock(shared_dir / f"{env}.lock", timeout=300):
+        return build_firmware(env, generated_dir, shared_dir / "firmware" / env)
+
+
+@pytest.fixture(scope="session")
+def native_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
+    """The firmware as a program of this machine."""
+    return _build("native", generated_dir, shared_dir)
+
+
+@pytest.fixture(scope="session")
+def sanitized_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
+    """The same under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    return _build("native_sanitized", generated_dir, shared_dir)
+
+
+@pytest.fixture(scope="session")
+def qemu_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
+    """The Nucleo's image, which QEMU runs unchanged."""
+    return _build("nucleo_f446re", generated_dir, shared_dir)

@@ -1,0 +1,88 @@
+"""Raw frames to and from a device, without the bench's link: what is sent may be wrong on purpose."""
+
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+from typing import Any
+
+import numpy as np
+from cobs import cobs
+
+from eishil import wire
+from eishil.model import Model
+from eishil_bench.dut import Dut
+
+DEADLINE_s = 20.0
+HELLO_PATIENCE_s = 0.2
+
+
+def frame(payload: bytes) -> bytes:
+    return cobs.encode(payload + struct.pack("<I", zlib.crc32(payload))) + b"\0"
+
+
+class Line:
+    """One device and the model it carries."""
+
+    def __init__(self, dut: Dut, model: Model) -> None:
+        self.dut = dut
+        self.model = model
+        self.sizes = model.dimensions()
+        self._pending = b""
+
+    def request(self, name: str, sequence: int, **fields: Any) -> bytes:
+        """Payload of a request."""
+        message = wire.BY_NAME[f"{name}_request"]
+        body = np.zeros((), wire.dtype(message, self.sizes))
+        for field, value in fields.items():
+            body[field] = value
+        return struct.pack("<BBH", message.code, 0, sequence) + body.tobytes()
+
+    def step(self, sequence: int, **changes: Any) -> bytes:
+        """Payload of a plausible spectrum."""
+        n = self.model.n_frequencies
+        fields = {"voltage_V": 3.7, "temperature_degC": 25.0, "valid_mask": (1 << n) - 1}
+        fields |= {"z_real_ohm": np.full(n, 0.03), "z_imag_ohm": np.full(n, -0.005)}
+        return self.request("step", sequence, **(fields | changes))
+
+    def receive(self, deadline_s: float = DEADLINE_s) -> bytes:
+        """The next frame's payload; the frame has to be right. AssertionError at the deadline."""
+        end = time.monotonic() + deadline_s
+        while b"\0" not in self._pending:
+            assert time.monotonic() < end, f"{self.dut.name} sent no whole frame: {self._pending!r}"
+            self._pending += self.dut.read(0.05)
+        encoded, _, self._pending = self._pending.partition(b"\0")
+        plain = cobs.decode(encoded)
+        payload, crc = plain[:-4], plain[-4:]
+        assert struct.unpack("<I", crc)[0] == zlib.crc32(payload)
+        return payload
+
+    def exchange(self, payload: bytes) -> np.void:
+        """The body of the reply to a well-formed frame."""
+        self.dut.write(frame(payload))
+        return self.body(self.receive(), payload)
+
+    def body(self, reply: bytes, payload: bytes) -> np.void:
+        kind, reserved, sequence = struct.unpack("<BBH", reply[:4])
+        assert (reserved, sequence) == (0, struct.unpack("<H", payload[2:4])[0])
+        return np.frombuffer(reply[4:], wire.dtype(wire.BY_CODE[kind], self.sizes))[0]
+
+    def hello(self, sequence: int = 0) -> np.void:
+        """Ask until the device listens: bytes before its UART is set up are lost."""
+        payload = self.request("hello", sequence, protocol_version=wire.PROTOCOL_VERSION)
+        self._pending = b""
+        end = time.monotonic() + DEADLINE_s
+        while time.monotonic() < end:
+            self.dut.write(b"\0" + frame(payload))
+            if self.await_bytes(HELLO_PATIENCE_s):
+                return self.body(self.receive(), payload)
+        raise AssertionError(f"{self.dut.name} did not answer hello")
+
+    def await_bytes(self, timeout_s: float) -> bool:
+        self._pending += self.dut.read(timeout_s)
+        return bool(self._pending)
+
+    def status(self, sequence: int) -> dict[str, int]:
+        reply = self.exchange(self.request("status", sequence))
+        return {name: int(reply[name]) for name in reply.dtype.names}
