@@ -17,7 +17,8 @@ typedef struct {
 void ekf_predict(ekf_t *f, unsigned n, const float *drift, const float *q, float elapsed_cycles);
 
 /* One scalar observation: innovation nu, row H [n], variance R > 0.
- * Adds nu^2/S to *nis and, unless log_det is NULL, ln S to *log_det. False, and f unchanged, when S is not positive and finite. */
+ * Adds nu^2/S to *nis and, unless log_det is NULL, ln S to *log_det.
+ * False, and f unchanged, when S is not positive and finite. */
 bool ekf_update_scalar(ekf_t *f, unsigned n, const float *H, float nu, float R, float *nis, float *log_det);
 
 /* g^T P g. */

@@ -44,4 +44,7 @@ void estimator_init(estimator_t *e, const model_t *model);
 estimator_status_t estimator_step(estimator_t *e, const model_t *model, const estimator_input_t *in,
                                   estimator_output_t *out);
 
+/* The estimate as it stands; n_used and nis are 0. What to answer before the first spectrum and after a rejected one. */
+void estimator_report(const estimator_t *e, const model_t *model, estimator_output_t *out);
+
 #endif

@@ -28,7 +28,7 @@ CORE = REPOSITORY / "firmware" / "core"
 API_HEADERS = ("estimator.h", "fmath.h", "frame.h", "nn.h", "observation.h", "readout.h", "trajectory.h")
 # The flags that fix the arithmetic are the firmware's: no contraction to fused multiply-add, no errno in sqrtf.
 FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno")
-WARNINGS = ("-Wall", "-Wextra", "-Wdouble-promotion", "-Wconversion", "-Werror")
+WARNINGS = ("-Wall", "-Wextra", "-Wdouble-promotion", "-Wconversion", "-Wmissing-prototypes", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1")
 STATUS_NAMES = {value: name for name, value in wire.ENUMS["status"].items()}
 APPLIED = (wire.ENUMS["status"]["OK"], wire.ENUMS["status"]["POINTS_SKIPPED"])

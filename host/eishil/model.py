@@ -258,6 +258,7 @@ class Model(_Part):
             _require(n_out <= MAX_WIDTH, f"layers of at most {MAX_WIDTH} units, not {n_out}")
             _shape(f"layer {index}.weight", layer.weight, (n_out, width))
             _require(int(np.abs(layer.weight).max()) <= 127, f"layer {index}: int8 weights between -127 and 127")
+            _check_accumulators(index, layer)
             _require(
                 len(layer.multiplier) == (0 if last else n_out),
                 f"layer {index}.multiplier has {len(layer.multiplier)} values",
@@ -278,6 +279,13 @@ class Model(_Part):
             ("jacobian_column_scale", network.jacobian_column_scale, u),
         ):
             _shape(f"network.{name}", values, (size,))
+
+
+def _check_accumulators(index: int, layer: Layer) -> None:
+    """Inputs and activations are at most 2048 in size: no sum of products and bias may leave int32."""
+    largest = np.abs(np.array(layer.bias, np.int64)) + 2048 * np.abs(np.array(layer.weight, np.int64)).sum(axis=1)
+    row = int(largest.argmax())
+    _require(int(largest[row]) < 2**31, f"layer {index}: the accumulator of row {row} could leave int32")
 
 
 def _require(condition: bool, message: str) -> None:

@@ -1,0 +1,180 @@
+"""The estimator in C against the float64 reference, against the textbook's batch form, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eishil import wire
+from eishil.ccore import CEstimator, CoreLibrary
+from eishil.filters.ekf import Ekf
+from eishil.filters.step import StepInput, StepOutput
+from eishil.network.integer import IntegerReference
+from support.core_cases import Case
+from support.random_models import random_steps
+
+STATUS = wire.ENUMS["status"]
+N_STEPS = 30
+
+
+def state_bytes(estimator: CEstimator) -> bytes:
+    return bytes(estimator.core.ffi.buffer(estimator.state))
+
+
+def steps(case: Case, seed: int, n_steps: int = N_STEPS, spoiled: float = 0.05) -> list[StepInput]:
+    rng = np.random.default_rng(seed)
+    return list(random_steps(rng, case.model, case.network, n_steps, spoiled=spoiled))
+
+
+def assert_close(got: StepOutput, expected: StepOutput, sigmas: float) -> None:
+    """Equal to `sigmas` of the reference's own standard deviations; verdict and count of observations exactly."""
+    std = np.sqrt(np.diag(expected.P))
+    assert (got.status, got.n_used) == (expected.status, expected.n_used)
+    assert np.abs((got.x - expected.x) / std).max() < sigmas
+    assert np.abs((got.P - expected.P) / np.outer(std, std)).max() < sigmas
+    assert np.abs((got.readout - expected.readout) / expected.readout_sigma).max() < sigmas
+    assert np.abs(got.readout_sigma / expected.readout_sigma - 1).max() < sigmas
+
+
+def test_agrees_with_the_float64_reference(case: Case) -> None:
+    reference = Ekf(case.model, IntegerReference(case.model.network))
+    estimator = case.core.estimator()
+    # Both run the same integer network, whose inputs may round apart by one unit where float32 and float64 states
+    # straddle a tie; a bank multiplies that by the slope of its weights.
+    sigmas = 0.2 if len(case.model.priors) > 1 else 0.01
+    for step in steps(case, 30):
+        assert_close(estimator.step(step), reference.step(step), sigmas)
+
+
+def test_masked_and_unusable_points_are_left_out(case: Case) -> None:
+    m = case.model.n_observations
+    for spoiled, expected in ((0.0, STATUS["OK"]), (1.0, STATUS["POINTS_SKIPPED"])):
+        estimator = case.core.estimator()
+        out = estimator.step(steps(case, 31, 1, spoiled)[0])
+        assert out.status == expected
+        assert (out.n_used == m) == (expected == STATUS["OK"])
+    step = steps(case, 32, 1, 0.0)[0]
+    without = replace(step, valid=np.zeros_like(step.valid))
+    out = case.core.estimator().step(without)
+    assert (out.n_used, out.nis, out.status) == (0, 0.0, STATUS["POINTS_SKIPPED"])
+
+
+def test_an_inductive_point_keeps_its_real_part(case: Case) -> None:
+    step = steps(case, 33, 1, 0.0)[0]
+    z = step.z_ohm.copy()
+    z[0] = z[0].conj()
+    assert case.core.estimator().step(replace(step, z_ohm=z)).n_used == case.model.n_observations - 1
+    z[0] = -z[0]
+    assert case.core.estimator().step(replace(step, z_ohm=z)).n_used == case.model.n_observations - 2
+
+
+REFUSED = [
+    *({"elapsed_cycles": value} for value in (-1e-3, np.nan, np.inf)),
+    *({"voltage_V": value} for value in (-0.001, 10.001, np.nan, np.inf)),
+    *({"temperature_degC": value} for value in (-60.1, 100.1, np.nan, -np.inf)),
+]
+
+
+@pytest.mark.parametrize("change", REFUSED, ids=str)
+def test_refused_input_leaves_the_state_bit_identical(case: Case, change: dict[str, float]) -> None:
+    estimator = case.core.estimator()
+    first, second = steps(case, 34, 2)
+    accepted = estimator.step(first)
+    before = state_bytes(estimator)
+    refused = estimator.step(replace(second, **change))
+    assert refused.status == STATUS["REJECTED_INPUT"]
+    assert state_bytes(estimator) == before
+    assert (refused.n_used, refused.nis) == (0, 0.0)
+    assert np.array_equal(refused.x, accepted.x) and np.array_equal(refused.readout, accepted.readout)
+
+
+@pytest.mark.parametrize("variance", [-1.0, 3e38, np.nan])
+def test_lost_covariance_leaves_the_state_bit_identical(case: Case, variance: float) -> None:
+    estimator = case.core.estimator()
+    first, second = steps(case, 35, 2)
+    estimator.step(first)
+    estimator.state.filter[case.core.model.n_priors - 1].P[0] = variance
+    before = state_bytes(estimator)
+    assert estimator.step(second).status == STATUS["REJECTED_COVARIANCE"]
+    assert state_bytes(estimator) == before
+
+
+def test_limits_of_the_input_are_accepted(case: Case) -> None:
+    step = steps(case, 36, 1)[0]
+    for change in ({"voltage_V": 0.0}, {"voltage_V": 10.0}, {"temperature_degC": -60.0}, {"temperature_degC": 100.0}):
+        assert case.core.estimator().step(replace(step, **change)).status in (STATUS["OK"], STATUS["POINTS_SKIPPED"])
+
+
+def test_repeats_to_the_bit_and_estimators_do_not_share_state(case: Case) -> None:
+    together, alone = [case.core.estimator(), case.core.estimator()], case.core.estimator()
+    for step in steps(case, 37, 5):
+        for estimator in together:
+            estimator.step(step)
+        alone.step(step)
+    assert state_bytes(together[0]) == state_bytes(together[1]) == state_bytes(alone)
+    alone.reset()
+    assert state_bytes(alone) == state_bytes(case.core.estimator())
+
+
+def test_cycles_beyond_the_last_node_stay_at_it(case: Case) -> None:
+    if case.model.trajectory is None:
+        assert case.core.model.n_nodes == 0
+        return
+    trajectory = case.core.ffi.new("trajectory_t *")
+    state = np.random.default_rng(38).normal(size=case.model.n_states)
+    for cycles, node in ((0.0, 0), (75.0, 1), (1e9, -1)):
+        modes = case.core.ffi.new("float[]", case.model.n_modes)
+        case.core.lib.trajectory_interpolate(trajectory, case.core.model, cycles)
+        case.core.lib.trajectory_map_state(trajectory, case.core.model, state.tolist(), modes)
+        expected = case.model.trajectory.mean[node] + np.array(case.model.trajectory.phi[node]) @ state
+        assert np.allclose(list(modes), expected, rtol=0, atol=1e-5)
+
+
+def test_sequential_updates_equal_the_batch_form(case: Case) -> None:
+    """X + K nu and (I - K H) P with K = P H' (H P H' + R)^-1, Bar-Shalom et al. 2001, 5.2."""
+    rng = np.random.default_rng(39)
+    n, m = case.model.n_states, 12
+    root = rng.normal(size=(n, n))
+    x, P = rng.normal(size=n), root @ root.T + np.eye(n)
+    H, R, z = rng.normal(size=(m, n)), rng.uniform(0.5, 2.0, m), rng.normal(size=m)
+    S = H @ P @ H.T + np.diag(R)
+    K = P @ H.T @ np.linalg.inv(S)
+    nu = z - H @ x
+    nis, log_det = nu @ np.linalg.solve(S, nu), np.linalg.slogdet(S)[1]
+    f, got_nis, got_log_det = new_filter(case.core, x, P)
+    for i in range(m):
+        innovation = z[i] - H[i] @ np.array(list(f.x))
+        assert case.core.lib.ekf_update_scalar(f, n, H[i].tolist(), innovation, R[i], got_nis, got_log_det)
+    assert np.allclose(list(f.x), x + K @ nu, atol=2e-4)
+    assert np.allclose(list(f.P), (P - K @ H @ P)[np.triu_indices(n)], atol=2e-4)
+    assert np.allclose([got_nis[0], got_log_det[0]], [nis, log_det], rtol=1e-4)
+    g = rng.normal(size=n)
+    assert np.isclose(case.core.lib.ekf_variance(f, n, g.tolist()), g @ (P - K @ H @ P) @ g, rtol=1e-3)
+
+
+@pytest.mark.parametrize("R", [-1e6, np.nan, np.inf])
+def test_update_refuses_a_variance_that_is_none(core: CoreLibrary, R: float) -> None:
+    n = core.model.n_states
+    f, nis, log_det = new_filter(core, np.zeros(n), np.eye(n))
+    before = bytes(core.ffi.buffer(f))
+    assert not core.lib.ekf_update_scalar(f, n, [1.0] * n, 0.1, R, nis, log_det)
+    assert bytes(core.ffi.buffer(f)) == before
+    assert (nis[0], log_det[0]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("spoil", [{"x": np.nan}, {"x": np.inf}, {"P": 0.0}, {"P": -1.0}, {"P": np.nan}, {"P": np.inf}])
+def test_soundness(core: CoreLibrary, spoil: dict[str, float]) -> None:
+    n = core.model.n_states
+    f, _, _ = new_filter(core, np.zeros(n), np.eye(n))
+    assert core.lib.ekf_is_sound(f, n)
+    for name, value in spoil.items():
+        array = getattr(f, name)
+        array[len(array) - 1] = value
+    assert not core.lib.ekf_is_sound(f, n)
+
+
+def new_filter(core: CoreLibrary, x: np.ndarray, P: np.ndarray) -> tuple[object, object, object]:
+    f = core.ffi.new("ekf_t *", {"x": x.tolist(), "P": P[np.triu_indices(len(x))].tolist()})
+    return f, core.ffi.new("float *"), core.ffi.new("float *")

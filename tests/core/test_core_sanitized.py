@@ -1,0 +1,85 @@
+"""The tests of this folder once more, on a core built with AddressSanitizer and UndefinedBehaviorSanitizer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eishil.ccore import compiler
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+# Both faults are planted in the caller: a buffer that is shorter than it was said to be, and a bias that the model
+# file's checks would have refused.
+PLANTED = {
+    "AddressSanitizer: heap-buffer-overflow": """
+out = core.ffi.new("uint8_t[]", 8)
+core.lib.frame_encode(out, 100, bytes(32), 32)
+""",
+    "signed integer overflow": """
+ffi, nn = core.ffi, core.model.network
+layer = nn.layer[nn.n_layers - 1]
+bias = ffi.new("int32_t[]", [2**31 - 1] * layer.n_out)
+shallow = ffi.new("nn_layer_t[]", [nn.layer[i] for i in range(nn.n_layers)])
+shallow[nn.n_layers - 1].bias = bias
+copy = ffi.new("nn_t *", nn)
+copy.layer = shallow
+hidden = ffi.new("nn_hidden_t *")
+jacobian = ffi.new("int32_t[]", nn.n_inputs)
+for sign in (1, -1):
+    for j in range(layer.n_in):
+        hidden.column[0][j] = 2047 * sign
+    core.lib.nn_evaluate_row(copy, hidden, 0, jacobian)
+""",
+}
+PRELUDE = """
+from pathlib import Path
+from eishil.ccore import CoreLibrary
+core = CoreLibrary.build(Path("firmware/generated"), sanitize={sanitize})
+"""
+
+
+def run_python(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """A Python with libasan loaded first; every allocation is malloc's, so that each has its red zones."""
+    library = subprocess.run(
+        [compiler(), "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    environment = os.environ | {
+        "LD_PRELOAD": library,
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONMALLOC": "malloc",
+        "EISHIL_CORE_SANITIZE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": os.devnull,
+    }
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.slow
+def test_core_under_address_and_undefined_behaviour_sanitizers() -> None:
+    others = [str(path) for path in sorted(HERE.glob("test_core_*.py")) if path.name not in EXCLUDED]
+    result = run_python(["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", *others])
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert "runtime error" not in result.stderr
+
+
+EXCLUDED = {Path(__file__).name, "test_core_cross.py", "test_core_generated.py", "test_core_fmath.py"}
+
+
+@pytest.mark.parametrize("message", PLANTED)
+def test_the_sanitizers_are_awake(message: str) -> None:
+    result = run_python(["-c", PRELUDE.format(sanitize=True) + PLANTED[message]])
+    assert result.returncode != 0
+    assert message in result.stderr

@@ -1,0 +1,40 @@
+"""Random models that between them reach every path of the C core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eishil import codegen
+from eishil.ccore import CoreLibrary
+from eishil.model import Model
+from eishil.network.mlp import FloatNetwork
+from support.random_models import random_estimator
+
+CASES: dict[str, dict[str, Any]] = {
+    "random_walk": {},
+    "latent": {"n_latents": 12, "n_readouts": 2},
+    "bank": {"n_priors": 3, "n_series_terms": 2},
+    "largest": {"n_modes": 8, "n_latents": 16, "n_priors": 8, "n_frequencies": 32, "hidden": (64, 64, 64)},
+    "smallest": {"n_modes": 1, "n_series_terms": 0, "n_frequencies": 1, "hidden": (3,)},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, the float network behind it, and the core that was generated from it."""
+
+    name: str
+    model: Model
+    network: FloatNetwork
+    core: CoreLibrary
+
+
+def make_case(name: str, generated_dir: Path, sanitize: bool) -> Case:
+    rng = np.random.default_rng(list(CASES).index(name))
+    model, network = random_estimator(rng, **CASES[name])
+    codegen.generate(model, generated_dir)
+    return Case(name, model, network, CoreLibrary.build(generated_dir, sanitize=sanitize))
