@@ -114,7 +114,12 @@ def judge(
     checks = limits.check_all(figures, bounds)
     failures = [limits.sentence(check) for check in checks if not check.passed]
     link, status = measurement.link, measurement.status
-    stack_bytes = status.stack_used_bytes or image.stack_bytes
+    size = Size(
+        flash_bytes=image.flash_bytes,
+        ram_bytes=image.ram_bytes,
+        stack_bytes=image.stack_bytes,
+        stack_used_bytes=status.stack_used_bytes or None,
+    )
     return Results(
         **dict(comparison),
         **about,
@@ -128,7 +133,7 @@ def judge(
         masked_spectra=masked_spectra,
         link=LinkCounts(**{name: getattr(link, name) for name in LinkCounts.model_fields}),
         device=DeviceCounts(**{name: getattr(status, name) for name in DeviceCounts.model_fields}),
-        size=Size(flash_bytes=image.flash_bytes, ram_bytes=image.ram_bytes, stack_bytes=stack_bytes),
+        size=size,
         checks=checks,
         failures=failures,
         passed=not failures,

@@ -46,11 +46,12 @@ class DeviceCounts(_Part):
 
 
 class Size(_Part):
-    """Of the firmware image; the stack is the high-water mark or, without one, the static bound; None if neither."""
+    """Of the firmware image. The stack is its static worst case and the high-water mark of the run, None if unknown."""
 
     flash_bytes: int
     ram_bytes: int
     stack_bytes: int | None
+    stack_used_bytes: int | None
 
 
 class StateDifference(_Part):

@@ -12,7 +12,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from eishil.progress import Progress
-from eishil_bench.results import Check, Results
+from eishil_bench.report.words import bound_text, figure_text
+from eishil_bench.results import Results
 from eishil_bench.stamps import Made
 
 
@@ -81,19 +82,17 @@ def _summary(results: Results) -> Table:
     table = Table(title=f"{results.recipe} on {results.target}", title_justify="left", show_header=False, box=None)
     count = results.count_per_step
     cost = f"{count.median:,.0f} median, {count.p99:,.0f} p99, {count.max:,} max" if count else ""
+    size = results.size
     rows = {
         "measured on": f"{results.cells} held-out cells, {results.spectra} spectra, {results.masked_spectra} masked",
         "SOH error, rms": f"{results.soh_rmse_device:.2%} device, {results.soh_rmse_reference:.2%} reference, "
         f"{results.soh_rmse_prior:.2%} drift only",
         "device - reference": f"{results.rms_soh_difference:.3%} rms, {results.max_abs_soh_difference:.3%} at worst",
         "within 2 sigma": f"{results.coverage_2_sigma:.1%} device, {results.coverage_2_sigma_reference:.1%} reference",
-        f"{results.clock} per step": f"{count.median:,.0f} median, {count.p99:,.0f} p99, {count.max:,} max"
-        if count
-        else "",
+        f"{results.clock} per step": cost,
         "link": f"{results.link.frames} frames, {results.link.retries} retries, {results.link.crc_errors} damaged, "
         f"{results.link.lost} lost",
-        "image": f"{results.size.flash_bytes:,} B flash, {results.size.ram_bytes:,} B RAM, "
-        f"{results.size.stack_bytes or 0:,} B stack used",
+        "image": f"{size.flash_bytes:,} B flash, {size.ram_bytes:,} B RAM, stack {bytes_text(size.stack_bytes)}",
     }
     for name, text in rows.items():
         if text:
@@ -105,15 +104,13 @@ def _checks(results: Results) -> Table:
     table = Table("limit", "figure", "bound", "", title_justify="left")
     for check in results.checks:
         mark = "[green]kept[/]" if check.passed else "[bold red]missed[/]"
-        table.add_row(check.figure, _short(check.value), bound(check), mark)
+        table.add_row(check.figure, figure_text(check.value, check.figure), bound_text(check), mark)
     return table
 
 
-def bound(check: Check) -> str:
-    """A limit's bounds, as in `0.9 .. 0.99` or `<= 0.016`."""
-    if check.at_least is not None and check.at_most is not None:
-        return f"{check.at_least:g} .. {check.at_most:g}"
-    return f"<= {check.at_most:g}" if check.at_most is not None else f">= {check.at_least:g}"
+def bytes_text(size_bytes: int | None) -> str:
+    """A size, or that it is not known."""
+    return "unknown" if size_bytes is None else f"{size_bytes:,} B"
 
 
 def _short(value: object) -> str:

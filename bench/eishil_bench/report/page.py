@@ -1,0 +1,59 @@
+"""The self-contained page: template, plots and plotly's script in one file that loads nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import plotly.io
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from eishil.files import write_atomic
+from eishil_bench.report import figures
+from eishil_bench.report.words import CLOCK_WORDS, bound_text, figure_text, headline, verdict_sentence
+from eishil_bench.results import Results
+
+PLOT_OPTIONS = {"displaylogo": False, "displayModeBar": False, "responsive": True}
+
+
+def write_report(results: Results, table: pd.DataFrame, path: Path) -> None:
+    """Write `report.html` whole or not at all."""
+    write_atomic(path, render(results, table))
+
+
+def render(results: Results, table: pd.DataFrame) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"figure": figure_text, "bound": bound_text}
+    return environment.get_template("page.html.j2").render(
+        results=results,
+        headline=headline(results),
+        verdict_sentence=verdict_sentence(results),
+        clock_words=CLOCK_WORDS[results.clock],
+        plots={name: _embedded(figure, name) for name, figure in _plots(results, table).items()},
+        shown_cells=len(figures.shown_cells(table)),
+        plotly_script=get_plotlyjs(),
+    )
+
+
+def _plots(results: Results, table: pd.DataFrame) -> dict[str, go.Figure]:
+    plots = {
+        "soh": figures.soh_trajectories(table),
+        "nyquist": figures.nyquist_fits(table, results.frequency_Hz),
+        "errors": figures.error_histogram(table),
+        "coverage": figures.coverage_curve(table),
+        "differences": figures.differences(table),
+    }
+    return plots | ({"counts": figures.counts(table, results.clock)} if results.count_per_step else {})
+
+
+def _embedded(figure: go.Figure, name: str) -> Any:
+    """A plot without plotly's script, which is once in the page. The id is fixed: the same run, the same page."""
+    return plotly.io.to_html(
+        figure, include_plotlyjs=False, full_html=False, config=PLOT_OPTIONS, div_id=f"plot-{name}"
+    )

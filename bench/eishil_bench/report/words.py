@@ -1,0 +1,62 @@
+"""Figures in words, the same in every place that shows them."""
+
+from __future__ import annotations
+
+from eishil_bench.results import Check, Results
+
+CLOCK_WORDS = {
+    "instructions": "executed instructions of the emulated core, not cycles",
+    "estimated_cycles": "estimated cycles of a timing model, not measured on silicon",
+    "silicon_cycles": "core cycles, counted by the chip itself",
+    "none": "this target has no counter that means something for a microcontroller",
+}
+# Figures that are fractions of the fresh capacity or of all spectra, shown in percent.
+_PERCENT = ("soh_rmse", "soh_difference", "coverage", "masked_fraction", "sigma_difference")
+
+
+def figure_text(value: float | None, name: str) -> str:
+    """A figure by its name in results.json: percent for fractions of capacity, else a short number."""
+    if value is None:
+        return "missing"
+    if any(part in name for part in _PERCENT) and "_over_" not in name:
+        return f"{100 * value:.3g}\u00a0%"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def bound_text(check: Check) -> str:
+    """A limit's bounds in the units of its figure, as in `90 % to 99 %` or `≤ 1.6 %`."""
+    least, most = (figure_text(bound, check.figure) for bound in (check.at_least, check.at_most))
+    if check.at_least is not None and check.at_most is not None:
+        return f"{least} to {most}"
+    return f"≤ {most}" if check.at_most is not None else f"≥ {least}"
+
+
+def headline(results: Results) -> list[tuple[str, str, str]]:
+    """The figures at the top of the page: name, value, remark."""
+    count, size = results.count_per_step, results.size
+    worst, stack = (
+        results.max_abs_soh_difference,
+        f", {size.stack_bytes:,} B stack at worst" if size.stack_bytes else "",
+    )
+    tiles = [
+        ("SOH error", f"{results.soh_rmse_device:.2%}", f"rms; drift only {results.soh_rmse_prior:.2%}"),
+        ("Device − reference", f"{results.rms_soh_difference:.3%}", f"rms; at worst {worst:.2%}"),
+        ("Labels within 2 σ", f"{results.coverage_2_sigma:.1%}", "a Gaussian has 95.4%"),
+    ]
+    if count:
+        name = f"{results.clock.replace('_', ' ').capitalize()} per step"
+        tiles.append((name, f"{count.median:,.0f}", f"median; at most {count.max:,}"))
+    return [*tiles, ("Flash", f"{size.flash_bytes / 1024:.1f} KiB", f"{size.ram_bytes:,} B RAM{stack}")]
+
+
+def verdict_sentence(results: Results) -> str:
+    """What was run on what, and how it ended."""
+    missed = len(results.failures)
+    verdict = (
+        "Every limit was kept." if results.passed else f"{missed} limit{'s were' if missed > 1 else ' was'} missed."
+    )
+    masked = f", {results.masked_spectra} more were masked and left out" if results.masked_spectra else ""
+    return (
+        f"{results.spectra} spectra of {results.cells} held-out cells were streamed to {results.target} "
+        f"(board “{results.board}”){masked}. {verdict}"
+    )

@@ -1,0 +1,45 @@
+"""Cells that obey a model exactly: states drawn from its prior, spectra and labels from its own equations at the truth.
+
+Nothing physical, but the filter's assumptions hold, so that its figures have known values.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eishil.filters import readout
+from eishil.filters.ekf import Ekf
+from eishil.model import Model
+from eishil.network.mlp import FloatNetwork
+from eishil_bench.stimulus import HeldOutSpectrum, Trajectory, as_sent
+
+
+def simulated_trajectory(
+    rng: np.random.Generator, model: Model, network: FloatNetwork, cell_id: str, steps: int
+) -> Trajectory:
+    truth = Ekf(model, network)
+    prior = model.priors[0]
+    x = rng.multivariate_normal(prior.mean, prior.covariance)
+    drift = np.array([state.drift_per_cycle for state in model.states])
+    q = np.array([state.process_variance_per_cycle for state in model.states])
+    names = [mode.name for mode in model.modes]
+    spectra, cycles = [], 0.0
+    for step in range(steps):
+        elapsed = 0.0 if step == 0 else 40.0
+        cycles += elapsed
+        x = x + drift * elapsed + rng.normal(0.0, np.sqrt(q * elapsed))
+        voltage_V, temperature_degC = rng.uniform(3.5, 3.9), rng.uniform(15.0, 35.0)
+        line = truth.linearise(x, cycles, voltage_V, temperature_degC)
+        ln_z = line.h + rng.normal(0.0, np.sqrt(model.noise.variance))
+        real, imag = np.split(np.exp(ln_z), 2)
+        noisy_V = voltage_V + rng.normal(0.0, model.noise.voltage_std_V)
+        noisy_degC = temperature_degC + rng.normal(0.0, model.noise.temperature_std_K)
+        soh = float(readout.evaluate(model.readouts[0], names, x)[0]) + rng.normal(0.0, model.readouts[0].residual_std)
+        measured = as_sent(elapsed, noisy_V, noisy_degC, real - 1j * imag)
+        spectra.append(HeldOutSpectrum(step, cycles, soh, 0.5, measured))
+    return Trajectory(cell_id, tuple(spectra), 0)
+
+
+def simulated_cells(model: Model, network: FloatNetwork, *, cells: int, steps: int, seed: int) -> list[Trajectory]:
+    rng = np.random.default_rng(seed)
+    return [simulated_trajectory(rng, model, network, f"cell_{i:02d}", steps) for i in range(cells)]
