@@ -160,8 +160,8 @@ static float evaluate_readout(const readout_t *readout, const model_t *model, co
 static float mix_readout(const readout_t *readout, const estimator_t *e, const model_t *model,
                          const trajectory_t *trajectory, const float *weight, float *sigma)
 {
-    float value[MODEL_N_PRIORS];
-    float variance[MODEL_N_PRIORS];
+    float value[MODEL_N_PRIORS] = {0.0f};
+    float variance[MODEL_N_PRIORS] = {0.0f};
     float mean = 0.0f;
     float total = readout->residual_variance;
     for (unsigned b = 0; b < model->n_priors; b++) {

@@ -67,15 +67,16 @@ def run_python(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
+# They do not call the core.
+EXCLUDED = {Path(__file__).name, "test_core_cross.py", "test_core_generated.py"}
+
+
 @pytest.mark.slow
 def test_core_under_address_and_undefined_behaviour_sanitizers() -> None:
     others = [str(path) for path in sorted(HERE.glob("test_core_*.py")) if path.name not in EXCLUDED]
     result = run_python(["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", *others])
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     assert "runtime error" not in result.stderr
-
-
-EXCLUDED = {Path(__file__).name, "test_core_cross.py", "test_core_generated.py", "test_core_fmath.py"}
 
 
 @pytest.mark.parametrize("message", PLANTED)

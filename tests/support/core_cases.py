@@ -33,8 +33,12 @@ class Case:
     core: CoreLibrary
 
 
-def make_case(name: str, generated_dir: Path, sanitize: bool) -> Case:
+def make_model(name: str) -> tuple[Model, FloatNetwork]:
     rng = np.random.default_rng(list(CASES).index(name))
-    model, network = random_estimator(rng, **CASES[name])
+    return random_estimator(rng, **CASES[name])
+
+
+def make_case(name: str, generated_dir: Path, sanitize: bool) -> Case:
+    model, network = make_model(name)
     codegen.generate(model, generated_dir)
     return Case(name, model, network, CoreLibrary.build(generated_dir, sanitize=sanitize))
