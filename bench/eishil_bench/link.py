@@ -23,6 +23,7 @@ HELLO_WAITS_s = (0.25, 1.0, 3.75)
 REPLY_WAITS_s = (2.0, 3.0, 5.0)
 _POLL_s = 0.25
 
+_DELIMITER = bytes([wire.FRAME_DELIMITER])
 _HEADER = wire.dtype(wire.HEADER, {})
 _ERROR = wire.BY_NAME["error_reply"]
 _STATUS_NAMES = {value: name for name, value in wire.ENUMS["status"].items()}
@@ -107,7 +108,8 @@ class Link:
         damaged_before, stray_before = self._reader.damaged, self._stray
         for attempt, wait_s in enumerate(waits_s):
             self._retries += attempt > 0
-            self._dut.write(request)
+            # After a loss, or before anything is known of the line, a delimiter ends what may stand in the decoder.
+            self._dut.write(_DELIMITER + request if attempt or name == "hello" else request)
             reply = self._await(name, time.monotonic() + wait_s)
             if reply is not None:
                 self._frames += 1

@@ -146,7 +146,9 @@ def _generate(workspace: Workspace) -> Stage:
 
     inputs = {workspace.model / "model.json": workspace.command("quantize")}
     outputs = tuple(workspace.generated / name for name in ("wire.h", "model_size.h", "model.c"))
-    return Stage("generate", workspace.root, inputs, outputs, _code("codegen.py", "wire.py", "model.py"), make)
+    return Stage(
+        "generate", workspace.root, inputs, outputs, _code("codegen.py", "c_literals.py", "wire.py", "model.py"), make
+    )
 
 
 def _tables(workspace: Workspace) -> tuple[Path, ...]:

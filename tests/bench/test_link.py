@@ -9,7 +9,6 @@ import zlib
 import numpy as np
 import pytest
 from cobs import cobs
-from fake_dut import BabblingDevice, BadLine, FakeDevice, SilentDevice, frame
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from eishil.errors import TargetError
 from eishil_bench.framing import FrameReader, decode, encode
 from eishil_bench.link import Link
 from eishil_bench.session import Session
+from support.fake_dut import BabblingDevice, BadLine, FakeDevice, SilentDevice, frame
 from support.random_models import random_estimator, random_steps
 
 QUICK_s = (0.02,) * 40
@@ -83,10 +83,12 @@ def test_request_bytes_are_those_of_the_wire_table(model):
     device = FakeDevice(model)
     sent = []
     device.write = sent.append
-    with pytest.raises(TargetError):
-        Link(device, model.dimensions(), hello_waits_s=(0.001,)).exchange("hello", protocol_version=1)
-    body = struct.pack("<BBHI", 0x01, 0, 1, 1)
-    assert sent == [frame(body)]
+    link = Link(device, model.dimensions(), hello_waits_s=(0.001,), waits_s=(0.001, 0.001))
+    for name in ("hello", "init"):
+        with pytest.raises(TargetError):
+            link.exchange(name)
+    hello, init = (frame(struct.pack("<BBHI", code, 0, code, 0)) for code in (1, 2))
+    assert sent == [b"\0" + hello, init, b"\0" + init]
 
 
 def test_silent_device_is_given_up_at_the_deadline_in_one_sentence(model):

@@ -100,6 +100,8 @@ class FakeDevice:
         return data
 
     def _take_apart(self, body: bytes) -> bytes | None:
+        if not body:
+            return None
         try:
             data = cobs.decode(body)
         except cobs.DecodeError:

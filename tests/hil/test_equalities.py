@@ -1,0 +1,132 @@
+"""Equalities of docs/design.md that need a target: it computes what Python and the host's C compute."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from eishil import wire
+from eishil.ccore import CoreLibrary
+from eishil.filters.ekf import Ekf
+from eishil.filters.step import StepInput, StepOutput
+from eishil.model import Model
+from eishil.network.integer import IntegerReference
+from eishil_bench.build import FirmwareImage
+from eishil_bench.dut import open_dut
+from eishil_bench.limits import load_limits
+from eishil_bench.session import Session, refuse_stranger, stream
+from support.simulated_cells import simulated_trajectory
+
+IMAGES = {"native": "native_image", "native_sanitized": "sanitized_image", "qemu": "qemu_image"}
+STEPS = 30
+
+
+@cache
+def spectra(model_json: str) -> tuple[StepInput, ...]:
+    """One life of a cell that the model describes, in whose last third points are masked or have a wrong sign."""
+    model = Model.model_validate_json(model_json)
+    rng, network = np.random.default_rng(11), IntegerReference(model.network)
+    life = simulated_trajectory(rng, model, network, "cell", STEPS)
+    steps = [spectrum.measured for spectrum in life.spectra]
+    return (*steps[: 2 * STEPS // 3], *(spoiled(rng, step) for step in steps[2 * STEPS // 3 :]))
+
+
+def spoiled(rng: np.random.Generator, step: StepInput) -> StepInput:
+    fate = rng.integers(0, 5, len(step.valid))
+    z_ohm = np.where(fate == 1, -step.z_ohm.conj(), np.where(fate == 2, step.z_ohm.conj(), step.z_ohm))
+    return replace(step, z_ohm=z_ohm, valid=fate != 3)
+
+
+@pytest.fixture(scope="module")
+def measured(first_light_model: Model) -> list[StepInput]:
+    return list(spectra(first_light_model.to_json()))
+
+
+def on_target(target: str, image: FirmwareImage, model: Model, inputs: list[StepInput]) -> list[StepOutput]:
+    with open_dut(target, image) as dut:
+        session = Session(dut, model)
+        refuse_stranger(dut.name, session.hello(), model, image.build_id)
+        return [step.output for step in stream(session, inputs)]
+
+
+def bits(output: StepOutput) -> tuple[object, ...]:
+    """Everything of an estimate, as bytes where it is float32."""
+    floats = (np.float32(output.nis), output.x, output.P, output.readout, output.readout_sigma)
+    return (output.status, output.n_used, *(np.asarray(value, np.float32).tobytes() for value in floats))
+
+
+@pytest.mark.parametrize("target", IMAGES)
+def test_equality_2_integer_network_on_target(target, request, first_light_model):
+    image = request.getfixturevalue(IMAGES[target])
+    reference = IntegerReference(first_light_model.network)
+    rng = np.random.default_rng(2)
+    mean, std = np.array(first_light_model.network.input_mean), 512 / np.array(first_light_model.network.input_scale)
+    inputs = mean + std * rng.normal(0.0, 1.5, (40, len(mean)))
+    extremes = mean + std * np.outer([-1e6, -4.0, 0.0, 4.0, 1e6], np.ones(len(mean)))
+    with open_dut(target, image) as dut:
+        session = Session(dut, first_light_model)
+        session.hello()
+        for v in (*inputs, *extremes):
+            accumulator, jacobian = session.network(v)
+            expected, expected_jacobian = reference.accumulators(reference.quantise(v))
+            assert np.array_equal(accumulator, expected)
+            assert np.array_equal(jacobian, expected_jacobian)
+
+
+def test_equality_3_float32_core_is_bit_equal_native_qemu(
+    first_light_model, native_image, qemu_image, generated_dir, measured
+):
+    estimator = CoreLibrary.build(generated_dir).estimator()
+    host = [bits(estimator.step(step)) for step in measured]
+    native = [bits(output) for output in on_target("native", native_image, first_light_model, measured)]
+    emulated = [bits(output) for output in on_target("qemu", qemu_image, first_light_model, measured)]
+    assert native == host
+    assert emulated == host
+    assert len(set(host)) == len(host), "an estimator that stands still is equal everywhere"
+    assert {bit[0] for bit in host} >= {wire.ENUMS["status"]["OK"], wire.ENUMS["status"]["POINTS_SKIPPED"]}
+
+
+def test_equality_4_float32_against_float64_within_limits(first_light_model, qemu_image, measured):
+    ekf = Ekf(first_light_model, IntegerReference(first_light_model.network))
+    device = on_target("qemu", qemu_image, first_light_model, measured)
+    reference = [ekf.step(step) for step in measured]
+    difference = np.array([d.readout[0] - r.readout[0] for d, r in zip(device, reference, strict=True)])
+    limits = load_limits()
+    assert np.sqrt(np.mean(difference**2)) <= limits["rms_soh_difference"].at_most
+    assert np.abs(difference).max() <= limits["max_abs_soh_difference"].at_most
+    for d, r in zip(device, reference, strict=True):
+        assert d.status == r.status and d.n_used == r.n_used
+        sigma = np.sqrt(np.diag(r.P))
+        assert np.abs((d.x - r.x) / sigma).max() <= limits["max_abs_state_difference_in_sigma"].at_most
+        relative = np.abs(np.sqrt(np.diag(d.P)) / sigma - 1).max()
+        assert relative <= limits["max_abs_sigma_difference_relative"].at_most
+
+
+def test_whole_trajectory_under_the_sanitizers(first_light_model, sanitized_image, native_image, measured):
+    """The sanitizers end the process on a finding, so that answers to every spectrum mean there was none."""
+    sanitized = on_target("native_sanitized", sanitized_image, first_light_model, measured)
+    plain = on_target("native", native_image, first_light_model, measured)
+    assert [output.status for output in sanitized] == [output.status for output in plain]
+
+
+def test_count_of_a_step_is_in_instructions_and_repeats(first_light_model, qemu_image, measured):
+    def counts() -> list[int]:
+        with open_dut("qemu", qemu_image) as dut:
+            session = Session(dut, first_light_model)
+            assert session.hello().counter == "TIM2"
+            return [step.count for step in stream(session, measured[:5])]
+
+    first, second = counts(), counts()
+    assert all(10_000 < count < 1_000_000 for count in first)
+    # An interrupt that falls into a step, or not, costs some instructions.
+    assert all(abs(a - b) <= 0.01 * a for a, b in zip(first, second, strict=True))
+
+
+def test_spectra_grow_older(measured):
+    """The trajectory that is compared is one: cycles go on and no two spectra are the same."""
+    assert all(step.elapsed_cycles > 0 for step in measured[1:STEPS])
+    assert all(not np.array_equal(a.z_ohm, b.z_ohm) for a, b in pairwise(measured))
