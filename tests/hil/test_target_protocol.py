@@ -116,7 +116,7 @@ def test_damaged_frames_are_counted_and_not_answered(line: Line) -> None:
     good = line.request("status", 2)
     bad_crc = cobs.encode(good + struct.pack("<I", zlib.crc32(good) ^ 1)) + b"\0"
     overlong = frame(bytes(range(256)) * 2)
-    truncated = b"\x7f" + good + b"\0"  # a COBS block that announces more than comes
+    truncated = b"\x7fabc\0"  # a COBS block that announces more than comes
     headless = frame(b"\x05")
     line.dut.write(bad_crc + overlong + truncated + headless)
     after = line.status(3)
