@@ -44,14 +44,19 @@ def load_limits(path: Path = LIMITS_PATH) -> dict[str, Limit]:
     """Limits by figure; RecipeError names file, key and what would be right."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-        return {figure: Limit.model_validate(entry) for figure, entry in document.items()}
     except FileNotFoundError:
         raise RecipeError(f"{path}: there is no file of limits") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not a TOML file: {error}") from None
+    return {figure: _limit(path, figure, entry) for figure, entry in document.items()}
+
+
+def _limit(path: Path, figure: str, entry: object) -> Limit:
+    try:
+        return Limit.model_validate(entry)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in (figure, *first["loc"]))
         raise RecipeError(f"{path}: {key}: {first['msg']}") from None
 
 
