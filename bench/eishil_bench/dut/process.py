@@ -59,7 +59,7 @@ class ProcessDut(DutBase):
                 stderr=self._stderr,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
         except OSError as error:
             raise TargetError(f"target {self.name}: cannot start {command[0]}: {error.strerror}") from None
@@ -125,7 +125,7 @@ class ProcessDut(DutBase):
         return (verdicts or lines or ["it said nothing"])[-1]
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """What the child calls before it becomes the target: SIGKILL when the bench's thread ends (Linux only)."""
     if not sys.platform.startswith("linux"):
         return None
