@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -32,6 +32,7 @@ Target = Annotated[str, typer.Option(help="A target of bench/targets.toml: nativ
 Port = Annotated[str | None, typer.Option(help="Serial port of a board, where it is not found by itself")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error")]
 BUILD_ROOT = Path("build")
+INTERRUPTED = 130  # how typer leaves after a KeyboardInterrupt
 
 
 @app.callback()
@@ -117,16 +118,20 @@ def main() -> None:
         app()
     except EishilError as error:
         _leave(error, str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("eishil"):
+            raise
+        _leave(error, f"the Python package {error.name} is not installed; `eishil doctor` tells how to get it", 2)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _leave(error, f"{what}; nothing half-written was left under its final name", 2)
     except SystemExit as leaving:
-        if leaving.code == 130:
-            print("interrupted: what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        if leaving.code == INTERRUPTED:
+            print("eishil: interrupted; what is finished is kept: the same command goes on", file=sys.stderr)
         raise
 
 
-def _leave(error: Exception, sentence: str, status: int) -> None:
+def _leave(error: Exception, sentence: str, status: int) -> NoReturn:
     if "--debug" in sys.argv:
         raise error
     print(f"eishil: {sentence}", file=sys.stderr)

@@ -1,0 +1,106 @@
+"""The command line as a user meets it: quick help, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "pybamm",
+    "casadi",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "sklearn",
+    "scipy",
+    "onnx",
+    "onnxruntime",
+    "plotly",
+    "jinja2",
+)
+HEAVY += ("rich", "pydantic", "cffi", "serial", "elftools", "platformio", "joblib", "filelock")
+
+
+def eishil(*arguments, cwd=None, code="from eishil_bench.cli import main; main()", **environment):
+    """Run the console script's function in a process of its own."""
+    command = [sys.executable, "-c", f"import sys; sys.argv[0] = 'eishil'; {code}", *map(str, arguments)]
+    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"} | environment
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def is_one_sentence(answer) -> bool:
+    lines = answer.stderr.strip().splitlines()
+    return len(lines) == 1 and lines[0].startswith("eishil: ") and "Traceback" not in answer.stderr
+
+
+def test_help_lists_every_stage():
+    answer = eishil("--help")
+    assert answer.returncode == 0
+    for command in ("dataset", "train", "quantize", "generate", "build", "run", "report", "doctor"):
+        assert f"\n  {command} " in answer.stdout
+
+
+def test_help_imports_nothing_heavy():
+    """What makes `eishil --help` quick, without a stopwatch."""
+    code = "import atexit; atexit.register(lambda: print(*sys.modules)); from eishil_bench.cli import main; main()"
+    answer = eishil("--help", code=code)
+    modules = set(answer.stdout.splitlines()[-1].split())
+    assert "eishil_bench.cli" in modules
+    assert modules.isdisjoint(HEAVY)
+
+
+def test_unknown_target_is_told_with_the_known_ones(tmp_path):
+    answer = eishil("run", "recipe.toml", "--target", "quemu", cwd=tmp_path)
+    assert answer.returncode == 2 and is_one_sentence(answer)
+    assert "unknown target 'quemu'" in answer.stderr and "qemu" in answer.stderr.split("known are")[1]
+    assert not any(tmp_path.iterdir())
+
+
+def test_usage_error_exits_2():
+    assert eishil("run").returncode == 2
+    assert eishil("no-such-command").returncode == 2
+
+
+def test_doctor_finds_what_is_here():
+    answer = eishil("doctor")
+    assert answer.returncode == 0, answer.stdout
+    assert "qemu-system-arm" in answer.stdout and "missing" not in answer.stdout.split("pyocd")[0]
+
+
+def test_doctor_tells_what_is_missing_and_how_to_get_it(tmp_path):
+    answer = eishil("doctor", PATH=str(tmp_path))
+    assert answer.returncode == 2 and is_one_sentence(answer)
+    assert "cannot run without cc, arm-none-eabi-gcc, qemu-system-arm" in answer.stderr
+    assert "apt-get install qemu-system-arm" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("raised", "sentence"),
+    [
+        ("OSError(28, 'No space left on device', 'build/x')", "eishil: build/x: No space left on device; nothing half"),
+        ("ModuleNotFoundError(name='plotly')", "eishil: the Python package plotly is not installed; `eishil doctor`"),
+    ],
+    ids=["disk full", "package missing"],
+)
+def test_errors_of_the_system_are_one_sentence(raised, sentence):
+    code = f"from eishil_bench import cli, doctor\ndef fail(): raise {raised}\ndoctor.examine = fail; cli.main()"
+    answer = eishil("doctor", code=f"exec({code!r})")
+    assert answer.returncode == 2 and is_one_sentence(answer)
+    assert answer.stderr.startswith(sentence)
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    answer = eishil("--debug", "run", "recipe.toml", "--target", "quemu", cwd=tmp_path)
+    assert "Traceback" in answer.stderr and "TargetError" in answer.stderr
+
+
+def test_interrupt_tells_how_to_go_on():
+    code = (
+        "from eishil_bench import cli, doctor\ndef fail(): raise KeyboardInterrupt\ndoctor.examine = fail; cli.main()"
+    )
+    answer = eishil("doctor", code=f"exec({code!r})")
+    assert answer.returncode == 130 and is_one_sentence(answer)
+    assert "the same command goes on" in answer.stderr

@@ -1,0 +1,159 @@
+"""The page: whole, self-contained, and with the figures of the run."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from plotly.offline import get_plotlyjs
+
+from eishil import wire
+from eishil.filters.ekf import Ekf
+from eishil.progress import silent
+from eishil_bench.limits import Limit, load_limits
+from eishil_bench.measure import judge, measure
+from eishil_bench.report import figures
+from eishil_bench.report.page import render, write_report
+from eishil_bench.report.words import bound_text, figure_text
+from eishil_bench.results import Check, Results
+from support.fake_dut import BUILD_ID, FakeDevice
+from support.random_models import random_estimator
+from support.simulated_cells import simulated_cells
+
+MAX_PAGE_bytes = 6_000_000
+
+
+@pytest.fixture(scope="module")
+def measurement_and_model():
+    model, network = random_estimator(np.random.default_rng(5))
+    device = FakeDevice(model, hello={"counter": wire.ENUMS["counter"]["TIM2"]})
+    cells = simulated_cells(model, network, cells=5, steps=5, seed=1)
+    return measure(device, model, image(), Ekf(model, network), cells, silent), model
+
+
+def image():
+    return SimpleNamespace(build_id=BUILD_ID, flash_bytes=20480, ram_bytes=6543, stack_bytes=900)
+
+
+def judged(measurement_and_model, limits, *, kind="qemu", description="A toy.") -> Results:
+    about = {"recipe": "toy", "description": description, "target": kind, "target_kind": kind, "run_table": "t"}
+    provenance = {"sha256 of toy.toml": "ab" * 32}
+    measurement, model = measurement_and_model
+    return judge(measurement, model, image(), 0, limits, provenance=provenance, **about)
+
+
+def page(measurement_and_model, results) -> str:
+    """The page without plotly's script, which is not ours to look into."""
+    text = render(results, measurement_and_model[0].table)
+    assert text.count(get_plotlyjs()) == 1
+    return text.replace(get_plotlyjs(), "")
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+
+def test_page_loads_nothing(measurement_and_model):
+    text = page(measurement_and_model, judged(measurement_and_model, load_limits()))
+    parser = Tags()
+    parser.feed(text)
+    for tag, attributes in parser.tags:
+        assert tag not in ("link", "iframe", "img", "object", "embed", "base")
+        assert not {"src", "href", "data", "srcset"} & attributes.keys()
+    policy = next(attributes for tag, attributes in parser.tags if tag == "meta" and "http-equiv" in attributes)
+    assert policy["content"].startswith("default-src 'none'; script-src 'unsafe-inline'")
+    assert "url(" not in text and "@import" not in text
+
+
+def test_page_is_small_enough_and_the_same_for_the_same_run(measurement_and_model, tmp_path):
+    results = judged(measurement_and_model, load_limits())
+    for name in ("one.html", "two.html"):
+        write_report(results, measurement_and_model[0].table, tmp_path / name)
+    one, two = ((tmp_path / name).read_bytes() for name in ("one.html", "two.html"))
+    assert one == two and len(one) < MAX_PAGE_bytes
+
+
+def test_page_has_the_verdict_every_limit_and_every_missed_one(measurement_and_model):
+    limits = {
+        "soh_rmse_device": Limit(at_most=1e-6, reason="a bound that cannot be kept, to see it missed"),
+        "max_abs_soh_difference": Limit(at_most=0.5, reason="a bound that is kept whatever happens"),
+    }
+    results = judged(measurement_and_model, limits)
+    text = page(measurement_and_model, results)
+    assert not results.passed and len(results.failures) == 1
+    assert '<span class="verdict failed">failed</span>' in text and "1 limit was missed." in text
+    assert text.count('class="missed"') == text.count('class="kept"') == 1
+    for limit in limits.values():
+        assert limit.reason in text
+    assert results.failures[0] in text
+    assert figure_text(results.soh_rmse_device, "soh_rmse_device") in text
+
+
+def test_count_is_named_for_what_it_is(measurement_and_model):
+    emulated = page(measurement_and_model, judged(measurement_and_model, load_limits()))
+    assert "executed instructions of the emulated core, not cycles" in emulated
+    assert 'id="plot-counts"' in emulated
+    native = page(measurement_and_model, judged(measurement_and_model, load_limits(), kind="native"))
+    assert "no counter that means something" in native and 'id="plot-counts"' not in native
+
+
+def test_what_a_recipe_says_cannot_become_markup(measurement_and_model):
+    results = judged(measurement_and_model, load_limits(), description="<script>alert(1)</script>")
+    assert "<script>alert(1)" not in page(measurement_and_model, results)
+
+
+def test_results_survive_their_file_and_a_damaged_one_is_told(measurement_and_model, tmp_path):
+    results = judged(measurement_and_model, load_limits())
+    results.save(tmp_path / "results.json")
+    assert Results.load(tmp_path / "results.json") == results
+    (tmp_path / "results.json").write_text(results.model_dump_json().replace('"cells":5', '"cells":"five"'))
+    with pytest.raises(Exception, match=re.escape("results.json: cells: Input should be a valid integer")):
+        Results.load(tmp_path / "results.json")
+
+
+def test_plots_show_best_and_worst_cells_and_fresh_and_aged_spectra(measurement_and_model, monkeypatch):
+    table = measurement_and_model[0].table
+    monkeypatch.setattr(figures, "SHOWN_CELLS", 3)
+    error = (table["device_soh"] - table["soh"]) ** 2
+    ranked = list(error.groupby(table["cell_id"]).mean().sort_values().index)
+    assert figures.shown_cells(table) == [ranked[0], ranked[2], ranked[4]]
+    shown = figures.shown_spectra(table)["soh"]
+    assert shown.iloc[0] == table["soh"].max() and shown.iloc[-1] == table["soh"].min()
+
+
+def test_band_is_two_sigma_of_the_device(measurement_and_model):
+    table = measurement_and_model[0].table
+    cell = figures.shown_cells(table)[0]
+    band = next(trace for trace in figures.soh_trajectories(table).data if trace.name == "device ± 2 σ")
+    rows = table[table["cell_id"] == cell]
+    upper = rows["device_soh"] + 2 * rows["device_soh_sigma"]
+    assert np.allclose(np.asarray(band.y, float)[: len(rows)], upper)
+
+
+def test_coverage_curve_is_the_coverage(measurement_and_model):
+    table = measurement_and_model[0].table
+    curve = next(trace for trace in figures.coverage_curve(table).data if trace.name == "device")
+    inside = np.abs(table["device_soh"] - table["soh"]) <= 2 * table["device_soh_sigma"]
+    assert dict(zip(np.round(curve.x, 6), curve.y, strict=True))[2.0] == pytest.approx(inside.mean())
+
+
+@pytest.mark.parametrize(
+    ("figure", "least", "most", "text"),
+    [
+        ("coverage_2_sigma", 0.9, 0.99, "90\u00a0% to 99\u00a0%"),
+        ("soh_rmse_reference", None, 0.016, "≤ 1.6\u00a0%"),
+        ("soh_rmse_reference_over_prior", None, 0.5, "≤ 0.5"),
+        ("spectra", 600, None, "≥ 600"),
+    ],
+)
+def test_bounds_have_the_unit_of_their_figure(figure, least, most, text):
+    check = Check(figure=figure, value=1.0, at_least=least, at_most=most, reason="", passed=True)
+    assert bound_text(check) == text
