@@ -13,6 +13,7 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from eishil.errors import ToolError
 from eishil.files import write_atomic
@@ -133,7 +134,7 @@ def _sizes(file: ELFFile) -> tuple[int, int]:
 
 def _build_id(file: ELFFile, elf: Path) -> bytes:
     table = file.get_section_by_name(".symtab")
-    symbols = table.get_symbol_by_name(BUILD_ID_SYMBOL) if table is not None else None
+    symbols = table.get_symbol_by_name(BUILD_ID_SYMBOL) if isinstance(table, SymbolTableSection) else None
     if not symbols:
         raise ToolError(f"{elf}: has no symbol {BUILD_ID_SYMBOL}; it is no firmware of this project")
     section = file.get_section(symbols[0]["st_shndx"])

@@ -47,24 +47,30 @@ class ProcessDut(DutBase):
     def start(self) -> None:
         if self._process is not None:
             raise TargetError(f"target {self.name} is running already")
-        ours, theirs = socket.socketpair()
-        self._socket, self._stderr = ours, tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
-        standard = theirs.fileno() if self._on_standard_streams() else subprocess.DEVNULL
-        command = self._command(theirs.fileno())
+        self._socket, theirs = socket.socketpair()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
+        with theirs:
+            try:
+                self._process = self._launch(theirs.fileno(), self._stderr)
+            except BaseException:
+                self.stop()
+                raise
+
+    def _launch(self, line: int, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        command = self._command(line)
+        standard = line if self._on_standard_streams() else subprocess.DEVNULL
         try:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=standard,
                 stdout=standard,
-                stderr=self._stderr,
-                pass_fds=(theirs.fileno(),),
+                stderr=stderr,
+                pass_fds=(line,),
                 start_new_session=True,
                 preexec_fn=die_with_parent(),
             )
         except OSError as error:
             raise TargetError(f"target {self.name}: cannot start {command[0]}: {error.strerror}") from None
-        finally:
-            theirs.close()
 
     def stop(self) -> None:
         process, self._process = self._process, None

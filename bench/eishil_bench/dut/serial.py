@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import Any
 
-from eishil.errors import TargetError
+from eishil.errors import TargetError, ToolError
 from eishil_bench.dut.base import DutBase, TargetSpec
 
 _WRITE_TIMEOUT_s = 10.0
@@ -61,10 +62,9 @@ class SerialDut(DutBase):
 
     def reset(self) -> None:
         """Hardware reset through the probe; the port stays open, what was on the line is thrown away."""
-        program = shutil.which("pyocd")
-        if program is None:
-            raise TargetError(f"target {self.name}: a reset needs pyOCD: pip install 'eishil[firmware]'")
-        command = [program, "reset", "--target", self.spec.probe_target]
+        if find_spec("pyocd") is None:
+            raise ToolError(f"target {self.name}: a reset needs pyOCD: pip install 'eishil[firmware]'")
+        command = [sys.executable, "-m", "pyocd", "reset", "--target", self.spec.probe_target]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_RESET_TIMEOUT_s, check=False)
         except subprocess.TimeoutExpired:

@@ -7,7 +7,7 @@
 
 #define HSI_HZ 16000000UL
 #define PLL_HZ 180000000UL
-/* At 16 MHz and some ten cycles a turn over 1 ms: the PLL locks within 0.3 ms (DS10693 6.3.11), the others sooner. */
+/* At 16 MHz and some ten cycles a turn over 1 ms: the PLL locks within 0.3 ms (DS10693, PLL characteristics), the others sooner. */
 #define WAIT_TURNS 2000U
 
 static bool wait_for(volatile const uint32_t *reg, uint32_t mask, uint32_t value)
@@ -51,7 +51,7 @@ static bool overdrive_enter(void)
     return wait_for(&PWR_CSR, PWR_CSR_ODSWRDY, PWR_CSR_ODSWRDY);
 }
 
-/* Five wait states above 150 MHz at 2.7 to 3.6 V (RM0390 table 5); APB1 at most 45 MHz, APB2 at most 90 MHz. */
+/* Five wait states above 150 MHz at 2.7 to 3.6 V (RM0390 3.4.1); APB1 at most 45 MHz, APB2 at most 90 MHz. */
 static bool switch_to_pll(void)
 {
     FLASH_ACR = FLASH_ACR_LATENCY(5) | FLASH_ACR_PRFTEN | FLASH_ACR_ICEN | FLASH_ACR_DCEN;
@@ -76,6 +76,7 @@ static void fall_back(void)
 clock_tree_t clock_init(void)
 {
     RCC_APB1ENR |= RCC_APB1ENR_PWR;
+    (void)RCC_APB1ENR;
     PWR_CR |= PWR_CR_VOS_SCALE_1;
     pll_configure(external_clock_start());
     if (overdrive_enter() && wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY) && switch_to_pll()) {

@@ -11,7 +11,7 @@
 #define BAUD                  115200U
 #define STACK_PAINT           0xA5A5A5A5UL
 #define STACK_UNPAINTED_WORDS 64         /* below the caller: frames that are alive while painting */
-#define LSI_WAIT_TURNS        4000U      /* at 180 MHz ten times the 40 us that the LSI needs (DS10693 6.3.10) */
+#define LSI_WAIT_TURNS        4000U      /* at 180 MHz over 0.2 ms; the LSI needs 40 us (DS10693, LSI oscillator) */
 #define WATCHDOG_RELOAD       2000U      /* 4 s at 32 kHz / 64 (the LSI runs at 17 to 47 kHz) */
 #define SYSTICK_MAX           0xFFFFFFUL /* 93 ms at 180 MHz, 1 s at 16 MHz */
 
@@ -43,6 +43,7 @@ static port_counter_t counter_init(void)
         return PORT_COUNTER_DWT;
     }
     RCC_APB1ENR |= RCC_APB1ENR_TIM2;
+    (void)RCC_APB1ENR;
     TIM2_PSC = 0;
     TIM2_ARR = UINT32_MAX;
     TIM2_EGR = TIM_EGR_UG;
@@ -67,7 +68,7 @@ static bool watchdog_init(void)
     IWDG_KR = IWDG_KR_FEED;
     SYSTICK_LOAD = SYSTICK_MAX;
     SYSTICK_VAL = 0;
-    SYSTICK_CTRL = BIT(2) | SYSTICK_CTRL_TICKINT | SYSTICK_CTRL_ENABLE;
+    SYSTICK_CTRL = SYSTICK_CTRL_CORE_CLOCK | SYSTICK_CTRL_TICKINT | SYSTICK_CTRL_ENABLE;
     return true;
 }
 
@@ -140,12 +141,13 @@ port_history_t port_history(void)
 
 port_stack_t port_stack(void)
 {
-    const uint32_t *word = stack_limit;
-    while (word < stack_top && *word == STACK_PAINT) {
-        word++;
+    const uint32_t size_bytes = (uint32_t)stack_top - (uint32_t)stack_limit;
+    uint32_t free_words = 0;
+    while (free_words < size_bytes / sizeof(uint32_t) && stack_limit[free_words] == STACK_PAINT) {
+        free_words++;
     }
     return (port_stack_t){
-        .used_bytes = (uint32_t)((const char *)stack_top - (const char *)word),
-        .size_bytes = (uint32_t)((const char *)stack_top - (const char *)stack_limit),
+        .used_bytes = size_bytes - free_words * (uint32_t)sizeof(uint32_t),
+        .size_bytes = size_bytes,
     };
 }

@@ -8,10 +8,9 @@
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 #define BIT(n)            (1UL << (n))
 
-/* Reset and clock control, RM0390 6.3 */
+/* Reset and clock control, RM0390 6.3. A peripheral's clock needs a moment after its bit: read the register back before
+ * touching the peripheral (ES0298, "Delay after an RCC peripheral clock enabling"). */
 #define RCC_CR              REGISTER(0x40023800UL)
-#define RCC_CR_HSION        BIT(0)
-#define RCC_CR_HSIRDY       BIT(1)
 #define RCC_CR_HSEON        BIT(16)
 #define RCC_CR_HSERDY       BIT(17)
 #define RCC_CR_HSEBYP       BIT(18)
@@ -101,21 +100,22 @@
 #define DBGMCU_APB1_FZ_IWDG BIT(12)
 
 /* Core: SysTick, NVIC and SCB, PM0214 4.3 to 4.6; DWT and DEMCR, Armv7-M Architecture Reference Manual C1.6 and C1.8 */
-#define SYSTICK_CTRL          REGISTER(0xE000E010UL)
-#define SYSTICK_CTRL_ENABLE   BIT(0)
-#define SYSTICK_CTRL_TICKINT  BIT(1)
-#define SYSTICK_LOAD          REGISTER(0xE000E014UL)
-#define SYSTICK_VAL           REGISTER(0xE000E018UL)
-#define NVIC_ISER(n)          REGISTER(0xE000E100UL + 4UL * (n))
-#define SCB_VTOR              REGISTER(0xE000ED08UL)
-#define SCB_AIRCR             REGISTER(0xE000ED0CUL)
-#define SCB_AIRCR_SYSRESETREQ (0x05FA0000UL | BIT(2))
-#define SCB_CPACR             REGISTER(0xE000ED88UL)
-#define SCB_CPACR_FPU         (0xFUL << 20)
-#define SCB_DEMCR             REGISTER(0xE000EDFCUL)
-#define SCB_DEMCR_TRCENA      BIT(24)
-#define DWT_CTRL              REGISTER(0xE0001000UL)
-#define DWT_CTRL_CYCCNTENA    BIT(0)
-#define DWT_CYCCNT            REGISTER(0xE0001004UL)
+#define SYSTICK_CTRL            REGISTER(0xE000E010UL)
+#define SYSTICK_CTRL_ENABLE     BIT(0)
+#define SYSTICK_CTRL_TICKINT    BIT(1)
+#define SYSTICK_CTRL_CORE_CLOCK BIT(2)
+#define SYSTICK_LOAD            REGISTER(0xE000E014UL)
+#define SYSTICK_VAL             REGISTER(0xE000E018UL)
+#define NVIC_ISER(n)            REGISTER(0xE000E100UL + 4UL * (n))
+#define SCB_VTOR                REGISTER(0xE000ED08UL)
+#define SCB_AIRCR               REGISTER(0xE000ED0CUL)
+#define SCB_AIRCR_SYSRESETREQ   (0x05FA0000UL | BIT(2))
+#define SCB_CPACR               REGISTER(0xE000ED88UL)
+#define SCB_CPACR_FPU           (0xFUL << 20)
+#define SCB_DEMCR               REGISTER(0xE000EDFCUL)
+#define SCB_DEMCR_TRCENA        BIT(24)
+#define DWT_CTRL                REGISTER(0xE0001000UL)
+#define DWT_CTRL_CYCCNTENA      BIT(0)
+#define DWT_CYCCNT              REGISTER(0xE0001004UL)
 
 #endif

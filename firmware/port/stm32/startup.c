@@ -3,7 +3,7 @@
 #include "history.h"
 #include "registers.h"
 
-#define LAST_IRQ              96 /* RM0390 table 38 */
+#define LAST_IRQ              96 /* RM0390 10.1.3 */
 #define EXCEPTION_FRAME_WORDS 8
 #define EXCEPTION_FRAME_PC    6
 
@@ -38,18 +38,22 @@ const vectors_t vectors __attribute__((section(".vectors"), used)) = {
         },
 };
 
+/* The linker's symbols are addresses, not parts of one array: their distance is a matter of integers. */
+static uint32_t words_between(const uint32_t *start, const uint32_t *end)
+{
+    return ((uint32_t)end - (uint32_t)start) / sizeof(uint32_t);
+}
+
 _Noreturn void reset_handler(void)
 {
     SCB_VTOR = (uint32_t)&vectors;
     SCB_CPACR |= SCB_CPACR_FPU;
     __asm volatile("dsb\n isb" ::: "memory");
-    const uint32_t *from = data_load;
-    for (uint32_t *to = data_start; to < data_end; to++) {
-        *to = *from;
-        from++;
+    for (uint32_t i = 0; i < words_between(data_start, data_end); i++) {
+        data_start[i] = data_load[i];
     }
-    for (uint32_t *to = bss_start; to < bss_end; to++) {
-        *to = 0;
+    for (uint32_t i = 0; i < words_between(bss_start, bss_end); i++) {
+        bss_start[i] = 0;
     }
     main();
     history_fail(PORT_FAULT_ASSERTION, 0);
@@ -68,9 +72,9 @@ __attribute__((naked)) void fault_handler(void)
 /* frame: where the core stored, or tried to store, its registers; below the stack it could not. */
 __attribute__((used)) _Noreturn void fault_record(const uint32_t *frame)
 {
-    if (frame < stack_limit) {
+    if ((uint32_t)frame < (uint32_t)stack_limit) {
         history_fail(PORT_FAULT_STACK_OVERFLOW, 0);
     }
-    const bool readable = frame + EXCEPTION_FRAME_WORDS <= stack_top;
+    const bool readable = (uint32_t)(frame + EXCEPTION_FRAME_WORDS) <= (uint32_t)stack_top;
     history_fail(PORT_FAULT_HARD_FAULT, readable ? frame[EXCEPTION_FRAME_PC] : 0U);
 }

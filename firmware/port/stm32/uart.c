@@ -18,8 +18,9 @@ void uart_init(uint32_t clock_Hz, uint32_t baud)
 {
     RCC_AHB1ENR |= RCC_AHB1ENR_GPIOA;
     RCC_APB1ENR |= RCC_APB1ENR_USART2;
+    (void)RCC_APB1ENR;
     GPIOA_MODER = (GPIOA_MODER & ~(0xFUL << 4)) | (0xAUL << 4); /* PA2, PA3: alternate function */
-    GPIOA_AFRL = (GPIOA_AFRL & ~(0xFFUL << 8)) | (0x77UL << 8); /* AF7: USART2 (DS10693 table 11) */
+    GPIOA_AFRL = (GPIOA_AFRL & ~(0xFFUL << 8)) | (0x77UL << 8); /* AF7: USART2 (DS10693, alternate functions) */
     GPIOA_PUPDR = (GPIOA_PUPDR & ~(3UL << 6)) | (1UL << 6);     /* PA3 pulled up: silence without a cable */
     USART2_BRR = (clock_Hz + baud / 2U) / baud;                 /* oversampling by 16: BRR is the quotient itself */
     USART2_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
