@@ -1,0 +1,72 @@
+"""Gates: a spectrum that fails one is masked with the reason and counted. Nothing is repaired or imputed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eishil.errors import EishilError
+
+# Reasons in the order in which they are looked for, and what each means.
+REASONS = {
+    "infeasible": "eSOH: no stoichiometries reach both voltage limits",
+    "x_100": "eSOH: the negative electrode is more than 98 % full at the upper voltage limit",
+    "consistency_residual": "the linearisation point is not at rest in equilibrium: |F(y0)| above its limit",
+    "solve_residual": "the linear systems were not solved, not even with pivoting",
+    "not_finite": "an impedance is not a finite number",
+    "active": "Re Z <= 0 at some frequency: a cell at rest is passive",
+    "inductive": "Im Z >= 0 at some frequency: these models store no magnetic energy",
+    "not_relaxing": "Re Z rises with frequency: relaxation cannot do that",
+}
+CONSISTENCY_LIMIT = 1e-6  # in PyBaMM's scaled units; DFN and SPM at rest give 1e-11, growing SEI would give 6e-5
+SOLVE_LIMIT = 1e-9  # componentwise backward error; the static elimination gives 1e-15
+RISE_LIMIT = 1e-9  # relative
+
+
+def judge(
+    z_ohm: NDArray[np.complex128],
+    frequency_Hz: NDArray[np.float64],
+    consistency_residual: NDArray[np.float64],
+    solve_residual: NDArray[np.float64],
+) -> NDArray[np.str_]:
+    """First reason (S,) against each spectrum of z_ohm (S, F), "" where there is none."""
+    z = z_ohm[:, np.argsort(frequency_Hz)]
+    with np.errstate(invalid="ignore"):
+        failed = {
+            "consistency_residual": ~(consistency_residual <= CONSISTENCY_LIMIT),
+            "solve_residual": ~(solve_residual <= SOLVE_LIMIT),
+            "not_finite": ~np.isfinite(z).all(axis=1),
+            "active": ~(z.real > 0).all(axis=1),
+            "inductive": ~(z.imag < 0).all(axis=1),
+            "not_relaxing": ~(np.diff(z.real, axis=1) <= RISE_LIMIT * np.abs(z[:, :-1])).all(axis=1),
+        }
+    return np.select(list(failed.values()), list(failed), default="")
+
+
+def check_identities(samples: pd.DataFrame) -> None:
+    """Every sample is there once and every cell in one split.
+
+    Raises
+    ------
+    EishilError
+        Naming the sample or cell: an estimator judged on such data would look better than it is.
+    """
+    twice = samples["sample_id"][samples["sample_id"].duplicated()]
+    if len(twice):
+        raise EishilError(f"sample {twice.iloc[0]} is there more than once; a sample may be there once")
+    splits = samples.groupby("cell_id", sort=False)["split"].nunique()
+    leaking = splits.index[splits > 1]
+    if len(leaking):
+        raise EishilError(
+            f"cell {leaking[0]} is in more than one split; a cell may be in one of train, validation, test"
+        )
+
+
+def count_reasons(reasons: Iterable[str]) -> dict[str, int]:
+    """How many samples each reason masked; reasons that masked none are left out."""
+    counts = Counter(reasons)
+    return {reason: counts[reason] for reason in REASONS if counts[reason]}

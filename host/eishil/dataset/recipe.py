@@ -1,0 +1,228 @@
+"""A recipe: one TOML file that says everything a run depends on.
+
+`Recipe.load` is the only way in. Every mistake is told with the file, the key and what would be right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from eishil.errors import RecipeError
+
+DATASET_SECTIONS = ("seed", "cell", "impedance", "ageing", "population")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _ascending(interval: tuple[float, float]) -> tuple[float, float]:
+    if interval[0] > interval[1]:
+        raise ValueError(f"has to be [lowest, highest], not [{interval[0]:g}, {interval[1]:g}]")
+    return interval
+
+
+def _rising(values: list[float]) -> list[float]:
+    if any(a >= b for a, b in itertools.pairwise(values)):
+        raise ValueError("has to rise from each frequency to the next")
+    return values
+
+
+_Fraction = Annotated[float, Field(ge=0, le=1)]
+_Loss = Annotated[float, Field(ge=0, lt=1)]
+_Positive = Annotated[float, Field(gt=0)]
+_NotNegative = Annotated[float, Field(ge=0)]
+_Celsius = Annotated[float, Field(ge=-60, le=100)]
+_Frequencies = Annotated[list[_Positive], Field(min_length=1, strict=False), AfterValidator(_rising)]
+
+# TOML has arrays, not tuples: these are lax about that and strict about what is in them.
+_FractionRange = Annotated[tuple[_Fraction, _Fraction], Field(strict=False), AfterValidator(_ascending)]
+_LossRange = Annotated[tuple[_Loss, _Loss], Field(strict=False), AfterValidator(_ascending)]
+_PositiveRange = Annotated[tuple[_Positive, _Positive], Field(strict=False), AfterValidator(_ascending)]
+_NotNegativeRange = Annotated[tuple[_NotNegative, _NotNegative], Field(strict=False), AfterValidator(_ascending)]
+_CelsiusRange = Annotated[tuple[_Celsius, _Celsius], Field(strict=False), AfterValidator(_ascending)]
+
+
+class CellRecipe(_Section):
+    """Which PyBaMM cell and how it is discretised; see `eishil.cell.parameters`."""
+
+    parameter_set: str = "Chen2020"
+    model: Literal["DFN", "SPMe", "SPM"] = "DFN"
+    mesh: Literal["default", "pybamm"] = "default"
+
+
+class ImpedanceRecipe(_Section):
+    """The points of every spectrum, rising."""
+
+    frequency_Hz: _Frequencies
+
+
+class LossRecipe(_Section):
+    """How a fraction that is lost (of lithium, of active material) grows; see `AgeingRecipe`."""
+
+    start: _LossRange
+    end: _LossRange
+    exponent: _PositiveRange
+    box: _LossRange
+
+
+class FilmRecipe(_Section):
+    """How the SEI thickens, in nm; its logarithm follows the path."""
+
+    start: _PositiveRange
+    end: _PositiveRange
+    exponent: _PositiveRange
+    box: _PositiveRange
+
+
+class ContactRecipe(_Section):
+    """How the contact resistance grows, in mOhm."""
+
+    start: _NotNegativeRange
+    end: _NotNegativeRange
+    exponent: _PositiveRange
+    box: _NotNegativeRange
+
+
+class AgeingRecipe(_Section):
+    """Ageing paths: a mode goes from `start` towards `end` as s(u), u = 0..1 over a life.
+
+    s(u) = (speed u)^exponent, plus with probability `knee_probability` a knee: gain ((u - onset) / (1 - onset))^2 after
+    its onset. Each number is drawn from its range, speed once for a cell and the others once for each of its modes.
+    `box` is what snapshots fill evenly.
+    """
+
+    steps: Annotated[int, Field(ge=2, le=99)]
+    cycles_per_step: _Positive
+    speed: _PositiveRange
+    knee_probability: _Fraction
+    knee_onset: _FractionRange
+    knee_gain: _NotNegativeRange
+    lli: LossRecipe
+    lam_ne: LossRecipe
+    lam_pe: LossRecipe
+    sei_thickness_nm: FilmRecipe
+    contact_resistance_mOhm: ContactRecipe
+
+
+class PopulationRecipe(_Section):
+    """Cells of one split: trajectories have `ageing.steps` spectra each, snapshots one."""
+
+    trajectories: Annotated[int, Field(ge=0, le=99_999)] = 0
+    snapshots: Annotated[int, Field(ge=0, le=999_999)] = 0
+    soc: _FractionRange
+    temperature_degC: _CelsiusRange
+
+
+class PopulationsRecipe(_Section):
+    """The three splits. No cell is in two of them."""
+
+    train: PopulationRecipe
+    validation: PopulationRecipe
+    test: PopulationRecipe
+
+
+class MeasurementRecipe(_Section):
+    """Noise that `measurement.measure` puts on clean spectra."""
+
+    z_relative_std: _NotNegative
+    voltage_std_V: _NotNegative
+    temperature_std_K: _NotNegative
+
+
+class NetworkRecipe(_Section):
+    """Observation network, trained in `rounds` of `iterations_per_round` L-BFGS iterations with L2 penalty `alpha`."""
+
+    hidden: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1, max_length=3)]
+    frequency_Hz: Annotated[_Frequencies, Field(max_length=16)]
+    seed: Annotated[int, Field(ge=0)]
+    rounds: Annotated[int, Field(ge=1)] = 12
+    iterations_per_round: Annotated[int, Field(ge=1)] = 100
+    alpha: _NotNegative = 1e-6
+
+
+class FilterRecipe(_Section):
+    """Candidates that validation chooses from: every combination is replayed.
+
+    `process` is "random_walk" (states are the modes; `process_std_scale` multiplies the walk's standard deviation) or
+    "latent" (trajectories of `n_latents` constants; it multiplies their prior's). `mismatch_std`, a noise floor, is in
+    ln ohm.
+    """
+
+    process: Annotated[list[Literal["random_walk", "latent"]], Field(min_length=1)]
+    process_std_scale: Annotated[list[_Positive], Field(min_length=1)]
+    mismatch_std: Annotated[list[_NotNegative], Field(min_length=1)]
+    n_latents: Annotated[int, Field(ge=1, le=16)] = 12
+
+
+class Recipe(_Section):
+    """Everything a run depends on."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+    description: str
+    seed: Annotated[int, Field(ge=0)]
+    cell: CellRecipe
+    impedance: ImpedanceRecipe
+    ageing: AgeingRecipe
+    population: PopulationsRecipe
+    measurement: MeasurementRecipe
+    network: NetworkRecipe
+    filter: FilterRecipe
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        missing = sorted(set(self.network.frequency_Hz) - set(self.impedance.frequency_Hz))
+        if missing:
+            raise ValueError(f"network.frequency_Hz: {missing[0]:g} Hz is not one of impedance.frequency_Hz")
+        return self
+
+    def dataset_sha256(self) -> str:
+        """SHA-256 of the sections that shape the data set: the others may change without making it again."""
+        sections = self.model_dump(mode="json", include=set(DATASET_SECTIONS))
+        return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read and check a recipe.
+
+        Raises
+        ------
+        RecipeError
+            The file is missing or malformed; the sentence names the file, the key and what would be right.
+        """
+        return cls._parse(path, _read_toml(path))
+
+    @classmethod
+    def _parse(cls, path: Path, content: dict[str, Any]) -> Recipe:
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise RecipeError(f"{path}: {key}: {_sentence(first)}" if key else f"{path}: {_sentence(first)}") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: there is no readable recipe ({error.strerror}); try datasets/recipes") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: this is not TOML: {error}") from None
+
+
+def _sentence(error: Any) -> str:
+    if error["type"] == "missing":
+        return "this key is missing"
+    if error["type"] == "extra_forbidden":
+        return "this key is unknown: check its spelling or remove it"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    value = error["input"]
+    return f"{message}, not {value!r}" if isinstance(value, bool | int | float | str) else message
