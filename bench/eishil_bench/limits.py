@@ -35,9 +35,7 @@ class Limit(BaseModel):
         above = value is not None and (self.at_least is None or value >= self.at_least)
         below = value is not None and (self.at_most is None or value <= self.at_most)
         bounds = {"at_least": self.at_least, "at_most": self.at_most}
-        return Check(
-            figure=figure, value=value, **bounds, reason=self.reason, passed=above and below and value == value
-        )
+        return Check(figure=figure, value=value, **bounds, reason=self.reason, passed=above and below)
 
 
 def load_limits(path: Path = LIMITS_PATH) -> dict[str, Limit]:
