@@ -142,7 +142,11 @@ def judge(
 
 def clock_of(kind: str, counter: str) -> Clock:
     """What a device's count means, by the kind of target and the counter that it names."""
-    meanings: dict[tuple[str, str], Clock] = {("qemu", "TIM2"): "instructions", ("serial", "DWT"): "silicon_cycles"}
+    meanings: dict[tuple[str, str], Clock] = {
+        ("qemu", "TIM2"): "instructions",
+        ("renode", "DWT"): "instructions",
+        ("serial", "DWT"): "silicon_cycles",
+    }
     return meanings.get((kind, counter), "none")
 
 

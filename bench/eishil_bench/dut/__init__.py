@@ -73,6 +73,10 @@ def open_dut(target: str, image: FirmwareImage, *, port: str | None = None) -> D
         from eishil_bench.dut.qemu import QemuDut
 
         return QemuDut(spec, image.elf)
+    if spec.kind == "renode":
+        from eishil_bench.dut.renode import RenodeDut
+
+        return RenodeDut(spec, image.elf)
     from eishil_bench.dut.native import NativeDut
 
     return NativeDut(spec, image.elf)

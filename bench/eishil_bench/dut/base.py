@@ -6,9 +6,9 @@ import contextlib
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveInt
 
-Kind = Literal["native", "qemu", "serial"]
+Kind = Literal["native", "qemu", "renode", "serial"]
 
 
 class TargetSpec(BaseModel):
@@ -21,6 +21,10 @@ class TargetSpec(BaseModel):
     kind: Kind
     env: str
     machine: str = ""  # qemu
+    platform: str = ""  # renode: a file of bench/emulation/renode, without .repl
+    mips: PositiveInt = 100  # renode: million instructions per second of virtual time; a divisor of 1000
+    monitor: Literal["stdin", "socket"] = "stdin"  # renode: "socket" opens a port on every network interface
+    uart: Literal["monitor", "pty"] = "monitor"  # renode: how bytes reach the device
     baud: int = 115200  # serial
     usb_ids: tuple[str, ...] = ()  # serial: vendor:product, hexadecimal
     probe_target: str = ""  # serial: what pyOCD calls the chip
