@@ -3,11 +3,14 @@
 #include "fmath.h"
 #include "nn_tanh_table.h"
 
+#include <string.h>
+
 #define INPUT_MIN   (-2048.0f)
 #define INPUT_MAX   2047.0f
 #define TANH_MAX    16383
 #define TANGENT_MAX 2047
 #define ONE_Q22     4194304
+#define BLOCK       4U
 
 static int32_t clamp(int32_t value, int32_t limit)
 {
@@ -27,6 +30,45 @@ static int32_t dot(const int8_t *weight, const int16_t *column, unsigned length)
         sum += weight[j] * column[j];
     }
     return sum;
+}
+
+/* Four dot products at once: each weight is loaded and widened once for all of them. */
+static void dot_block(const int8_t *weight, const int16_t (*column)[MODEL_MAX_WIDTH], unsigned length, int32_t *sum)
+{
+    int32_t a = 0;
+    int32_t b = 0;
+    int32_t c = 0;
+    int32_t d = 0;
+    for (unsigned j = 0; j < length; j++) {
+        const int32_t w = weight[j];
+        a += w * column[0][j];
+        b += w * column[1][j];
+        c += w * column[2][j];
+        d += w * column[3][j];
+    }
+    sum[0] = a;
+    sum[1] = b;
+    sum[2] = c;
+    sum[3] = d;
+}
+
+/* One weight row times every column: sum [1 + n_inputs]. */
+static void dot_columns(const nn_t *nn, const int8_t *weight, const nn_hidden_t *in, unsigned length, int32_t *sum)
+{
+    const unsigned n_columns = 1U + nn->n_inputs;
+    if (n_columns < BLOCK) {
+        for (unsigned c = 0; c < n_columns; c++) {
+            sum[c] = dot(weight, in->column[c], length);
+        }
+        return;
+    }
+    unsigned c = 0;
+    for (; c + BLOCK < n_columns; c += BLOCK) {
+        dot_block(weight, in->column + c, length, sum + c);
+    }
+    /* The last block may overlap the one before it: cheaper than columns one by one. */
+    c = n_columns - BLOCK;
+    dot_block(weight, in->column + c, length, sum + c);
 }
 
 int16_t nn_quantise_input(const nn_t *nn, unsigned index, float value)
@@ -78,12 +120,12 @@ static void evaluate_first(const nn_t *nn, const int16_t *input, nn_hidden_t *ou
 
 static void evaluate_next(const nn_t *nn, const nn_layer_t *layer, const nn_hidden_t *in, nn_hidden_t *out)
 {
+    int32_t sum[1 + MODEL_N_INPUTS];
     for (unsigned i = 0; i < layer->n_out; i++) {
-        const int8_t *weight = layer->weight + i * layer->n_in;
-        activate(out, layer, i, layer->bias[i] + dot(weight, in->column[0], layer->n_in));
+        dot_columns(nn, layer->weight + i * layer->n_in, in, layer->n_in, sum);
+        activate(out, layer, i, layer->bias[i] + sum[0]);
         for (unsigned c = 1; c <= nn->n_inputs; c++) {
-            int32_t tangent = requantise(dot(weight, in->column[c], layer->n_in), layer->tangent_multiplier[i]);
-            out->column[c][i] = (int16_t)clamp(tangent, TANGENT_MAX);
+            out->column[c][i] = (int16_t)clamp(requantise(sum[c], layer->tangent_multiplier[i]), TANGENT_MAX);
         }
         chain_tangents(out, nn->n_inputs, i);
     }
@@ -106,11 +148,10 @@ void nn_evaluate_hidden(const nn_t *nn, const int16_t *input, nn_hidden_t *hidde
 int32_t nn_evaluate_row(const nn_t *nn, const nn_hidden_t *hidden, unsigned i, int32_t *jacobian_accumulator)
 {
     const nn_layer_t *layer = &nn->layer[nn->n_layers - 1];
-    const int8_t *weight = layer->weight + i * layer->n_in;
-    for (unsigned c = 0; c < nn->n_inputs; c++) {
-        jacobian_accumulator[c] = dot(weight, hidden->column[1U + c], layer->n_in);
-    }
-    return layer->bias[i] + dot(weight, hidden->column[0], layer->n_in);
+    int32_t sum[1 + MODEL_N_INPUTS];
+    dot_columns(nn, layer->weight + i * layer->n_in, hidden, layer->n_in, sum);
+    memcpy(jacobian_accumulator, sum + 1, nn->n_inputs * sizeof *sum);
+    return layer->bias[i] + sum[0];
 }
 
 void nn_evaluate(const nn_t *nn, const int16_t *input, int32_t *accumulator, int32_t *jacobian_accumulator)

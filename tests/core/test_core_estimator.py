@@ -48,6 +48,36 @@ def test_agrees_with_the_float64_reference(case: Case) -> None:
         assert_close(estimator.step(step), reference.step(step), sigmas)
 
 
+def balanced_bank(case: Case, seed: int) -> tuple[CEstimator, Ekf]:
+    """Filters that differ too little for one spectrum to decide between them, in C and in the reference."""
+    rng = np.random.default_rng(seed)
+    reference = Ekf(case.model, IntegerReference(case.model.network))
+    estimator = case.core.estimator()
+    shrink = rng.uniform(0.02, 0.06, len(reference.P))[:, None, None]
+    reference.P = shrink**2 * reference.P[0]
+    offsets = np.array([np.linalg.cholesky(P) @ rng.normal(size=len(P)) for P in reference.P])
+    reference.x = (reference.x[0] + offsets).astype(np.float32).astype(np.float64)
+    upper = np.triu_indices(case.model.n_states)
+    for b, (x, P) in enumerate(zip(reference.x, reference.P, strict=True)):
+        estimator.state.filter[b].x = x.tolist()
+        estimator.state.filter[b].P = P[upper].tolist()
+    return estimator, reference
+
+
+def test_a_bank_weighs_and_mixes_its_filters(case: Case) -> None:
+    estimator, reference = balanced_bank(case, 40)
+    n_priors = len(case.model.priors)
+    # Noise that leaves the weights open: a spectrum with a tenth of its points.
+    step = steps(case, 41, 1, 0.0)[0]
+    few = np.arange(case.model.n_frequencies) % 10 == 0
+    expected = reference.step(replace(step, valid=few))
+    assert_close(estimator.step(replace(step, valid=few)), expected, 0.01)
+    weights = np.exp(reference.log_weight)
+    assert np.allclose(np.exp(list(estimator.state.log_weight)), weights, atol=2e-3)
+    if n_priors > 1:
+        assert weights.max() < 0.95, "the spectrum has decided: this test would see no mixture"
+
+
 def test_masked_and_unusable_points_are_left_out(case: Case) -> None:
     m = case.model.n_observations
     for spoiled, expected in ((0.0, STATUS["OK"]), (1.0, STATUS["POINTS_SKIPPED"])):
@@ -61,13 +91,29 @@ def test_masked_and_unusable_points_are_left_out(case: Case) -> None:
     assert (out.n_used, out.nis, out.status) == (0, 0.0, STATUS["POINTS_SKIPPED"])
 
 
-def test_an_inductive_point_keeps_its_real_part(case: Case) -> None:
+@pytest.mark.parametrize(
+    ("z_real_ohm", "z_imag_ohm", "lost"),
+    [
+        (0.02, -0.01, 0),
+        (0.02, 0.01, 1),  # inductive: its real part is kept
+        (0.02, 0.0, 1),
+        (0.0, -0.01, 2),
+        (-0.02, -0.01, 2),
+        (np.nan, -0.01, 2),
+        (np.inf, -0.01, 2),
+        (0.02, np.nan, 2),
+        (0.02, -np.inf, 2),
+        (0.02, np.inf, 2),
+    ],
+)
+def test_which_part_of_a_bad_point_is_left_out(case: Case, z_real_ohm: float, z_imag_ohm: float, lost: int) -> None:
     step = steps(case, 33, 1, 0.0)[0]
     z = step.z_ohm.copy()
-    z[0] = z[0].conj()
-    assert case.core.estimator().step(replace(step, z_ohm=z)).n_used == case.model.n_observations - 1
-    z[0] = -z[0]
-    assert case.core.estimator().step(replace(step, z_ohm=z)).n_used == case.model.n_observations - 2
+    z[0] = complex(z_real_ohm, z_imag_ohm)
+    spoiled = replace(step, z_ohm=z)
+    reference = Ekf(case.model, IntegerReference(case.model.network)).step(spoiled)
+    out = case.core.estimator().step(spoiled)
+    assert out.n_used == reference.n_used == case.model.n_observations - lost
 
 
 REFUSED = [

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eishil import codegen
 from eishil.ccore import CoreLibrary
 from eishil.model import Model
 from eishil.network.integer import IntegerReference, quantise_input
 from support.core_cases import Case
 
 Q_MIN, Q_MAX = -2048, 2047
+SANITIZE = os.environ.get("EISHIL_CORE_SANITIZE") == "1"
 
 
 def assert_equal(core: CoreLibrary, model: Model, q: np.ndarray) -> None:
@@ -39,6 +43,35 @@ def test_equality_2_on_random_models(case: Case) -> None:
     n = case.model.network.n_inputs
     corners = rng.choice([Q_MIN, 0, Q_MAX], (50, n))
     assert_equal(case.core, case.model, np.concatenate([rng.integers(Q_MIN, Q_MAX + 1, (150, n)), corners]))
+
+
+def log_uniform_integers(rng: np.random.Generator, low_bits: float, high_bits: float, size: int) -> list[int]:
+    values = rng.choice([-1, 1], size) * 2.0 ** rng.uniform(low_bits, high_bits, size)
+    return np.clip(values, -(2**31), 2**31 - 1).astype(np.int64).tolist()
+
+
+def extreme_model(model: Model, seed: int) -> Model:
+    """The same shapes with numbers from the whole of their ranges: every clamp of the arithmetic is reached."""
+    rng = np.random.default_rng(seed)
+    document = model.model_dump()
+    network = document["network"]
+    network["tangent"] = rng.integers(-2047, 2048, np.shape(network["tangent"])).tolist()
+    for layer in network["layers"]:
+        shape = np.shape(layer["weight"])
+        layer["weight"] = rng.choice([-127, -1, 0, 1, 127], shape).tolist()
+        layer["bias"] = log_uniform_integers(rng, 0, 30, shape[0])
+        for name in ("multiplier", "tangent_multiplier"):
+            layer[name] = log_uniform_integers(rng, 20, 31, len(layer[name]))
+    return Model.model_validate(document)
+
+
+def test_equality_2_at_the_limits_of_the_arithmetic(case: Case, tmp_path: Path) -> None:
+    model = extreme_model(case.model, 23)
+    codegen.generate(model, tmp_path)
+    q = np.random.default_rng(24).integers(Q_MIN, Q_MAX + 1, (100, model.network.n_inputs))
+    if len(model.network.layers) > 2:
+        assert IntegerReference(model.network).saturated(q) > 0
+    assert_equal(CoreLibrary.build(tmp_path, sanitize=SANITIZE), model, q)
 
 
 @settings(max_examples=200)
