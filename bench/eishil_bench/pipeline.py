@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,12 +99,15 @@ def stage(workspace: Workspace, name: str, workers: int = 1) -> Stage:
 
 
 def _dataset(workspace: Workspace, workers: int) -> Stage:
+    from eishil.dataset.recipe import DATASET_SECTIONS
+
     def make(progress: Progress) -> Mapping[str, Any]:
         from eishil.dataset.factory import generate
 
-        return generate(workspace.recipe, workspace.recipe_path, workspace.dataset, workers, progress)
+        processes = workers or cpu_count() or 1
+        return generate(workspace.recipe, workspace.recipe_path, workspace.dataset, processes, progress)
 
-    sections = _sections(workspace.recipe, "seed", "cell", "impedance", "ageing", "population")
+    sections = _sections(workspace.recipe, *DATASET_SECTIONS)
     # The recipe's values are hashed above; how they are parsed and what noise is put on later do not touch the tables.
     code = _code("cell/*.py", "dataset/*.py", but=("dataset/recipe.py", "dataset/measurement.py", "dataset/sample.py"))
     outputs = (*_tables(workspace), workspace.dataset / "manifest.json")
