@@ -1,0 +1,93 @@
+"""Run the reference filter over measured trajectories and score its SOH against the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eishil.dataset.measurement import measure
+from eishil.dataset.recipe import MeasurementRecipe
+from eishil.dataset.tables import Dataset
+from eishil.filters.ekf import Ekf, Network
+from eishil.filters.step import StepInput
+from eishil.model import Model
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MeasuredCell:
+    """One cell's spectra at the model's frequencies in order of age, and its true SOH (K,)."""
+
+    cell_id: str
+    steps: tuple[StepInput, ...]
+    soh: Array
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """SOH estimate, its standard deviation and the label, of all steps of all cells, each (N,); NIS per observation."""
+
+    soh: Array
+    sigma: Array
+    label: Array
+    nis_per_observation: Array
+
+    @property
+    def rmse(self) -> float:
+        return float(np.sqrt(np.mean((self.soh - self.label) ** 2)))
+
+    @property
+    def negative_log_likelihood(self) -> float:
+        """Mean of -ln N(label; soh, sigma^2): small where the estimate is near and its sigma is honest."""
+        normalised = (self.soh - self.label) / self.sigma
+        return float(np.mean(np.log(self.sigma * np.sqrt(2 * np.pi)) + normalised**2 / 2))
+
+    def coverage(self, n_sigma: float) -> float:
+        """Fraction of labels within `n_sigma` standard deviations."""
+        return float(np.mean(np.abs(self.soh - self.label) <= n_sigma * self.sigma))
+
+
+def measured_cells(
+    dataset: Dataset, columns: Sequence[int], measurement: MeasurementRecipe, seed: int
+) -> list[MeasuredCell]:
+    """Trajectories with measurement noise, at the frequencies of `columns`; whole spectra that are masked are left out.
+
+    The cycles that a masked spectrum stands for elapse before the next one.
+    """
+    cells = []
+    for cell_id, cell in dataset.trajectories():
+        measured = measure(cell, measurement, seed)
+        z_ohm = measured.z_ohm[:, list(columns)]
+        rows = np.flatnonzero(np.isfinite(z_ohm).any(axis=1))
+        cycles = cell.samples["cycles"].to_numpy(np.float64)[rows]
+        steps = tuple(
+            StepInput(
+                elapsed_cycles=float(elapsed),
+                voltage_V=float(measured.voltage_V[row]),
+                temperature_degC=float(measured.temperature_degC[row]),
+                z_ohm=z_ohm[row],
+                valid=np.isfinite(z_ohm[row]),
+            )
+            for row, elapsed in zip(rows, np.diff(cycles, prepend=0.0), strict=True)
+        )
+        cells.append(MeasuredCell(cell_id, steps, cell.samples["soh"].to_numpy(np.float64)[rows]))
+    return cells
+
+
+def replay(model: Model, network: Network, cells: Sequence[MeasuredCell]) -> Estimates:
+    """Filter every cell from the model's prior; SOH is the first readout."""
+    ekf = Ekf(model, network)
+    outputs = []
+    for cell in cells:
+        ekf.reset()
+        outputs += [ekf.step(step) for step in cell.steps]
+    return Estimates(
+        soh=np.array([output.readout[0] for output in outputs]),
+        sigma=np.array([output.readout_sigma[0] for output in outputs]),
+        label=np.concatenate([cell.soh for cell in cells]),
+        nis_per_observation=np.array([output.nis / max(output.n_used, 1) for output in outputs]),
+    )
