@@ -1,12 +1,15 @@
 """From the wire table and a model file to C: `wire.h`, `model_size.h` and `model.c`.
 
 The output depends on nothing but the two inputs, so that the committed files can be compared byte by byte. Floats are
-rounded once, from float64 to float32, and written as exact hexadecimal literals.
+rounded once, from float64 to float32, and written as exact hexadecimal literals. The committed files are remade by
+
+    python -m eishil.codegen datasets/models/first_light/model.json firmware/generated
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -265,3 +268,7 @@ def tanh_table_header() -> str:
         f"static const int16_t nn_tanh_table[{TANH_NODES}] = {{\n{wrapped(map(str, values))}}};\n"
         "/* clang-format on */\n\n#endif\n"
     )
+
+
+if __name__ == "__main__":
+    generate(Model.load(Path(sys.argv[1])), Path(sys.argv[2]))

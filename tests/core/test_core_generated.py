@@ -26,7 +26,7 @@ def test_equality_1_generated_files_are_byte_equal(first_light: Model, tmp_path:
     assert [path.name for path in written] == ["wire.h", "model_size.h", "model.c"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in GENERATED.iterdir())
     for path in written:
-        assert path.read_bytes() == (GENERATED / path.name).read_bytes(), f"{path.name}: run `eishil generate`"
+        assert path.read_bytes() == (GENERATED / path.name).read_bytes(), f"{path.name}: {codegen.__doc__}"
 
 
 def test_tanh_table_is_byte_equal() -> None:
