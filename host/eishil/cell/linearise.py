@@ -127,7 +127,7 @@ def linearise(parameter_set: str, model: str, mesh: str) -> Linearisation:
 
 def _local(model: Any, current_scale_A: float) -> tuple[Any, Any]:
     expanded = _expanded(model)
-    kind = casadi.SX if expanded.is_a("SXFunction") else casadi.MX
+    kind: Any = casadi.SX if expanded.is_a("SXFunction") else casadi.MX
     y, p = kind.sym("y", model.size1_in(0)), kind.sym("p", model.size1_in(1))
     F, V = expanded(y, p)
     J = casadi.jacobian(F, y)

@@ -24,8 +24,8 @@ from eishil.cell.ageing import LABEL_SOURCE, AgedState, Snapshot, snapshot
 from eishil.cell.impedance import Batch, ImpedanceSolver, solver
 from eishil.cell.linearise import CellInputs
 from eishil.dataset import quality
-from eishil.dataset.design import MODES, SPLITS, design
-from eishil.dataset.recipe import Recipe
+from eishil.dataset.design import MODES, design
+from eishil.dataset.recipe import DATASET_SECTIONS, Recipe
 from eishil.dataset.tables import write_dataset
 from eishil.errors import EishilError
 from eishil.files import write_atomic
@@ -170,34 +170,17 @@ def _spread(size: int, positions: NDArray[np.intp], values: NDArray[Any], otherw
 
 
 def _manifest(recipe: Recipe, samples: pd.DataFrame) -> dict[str, Any]:
-    masked = samples["reason"] != ""
-    counts = {
-        split: {
-            "cells": int(samples["cell_id"][rows].nunique()),
-            "spectra": int(rows.sum()),
-            "masked": int((rows & masked).sum()),
-            "masked_by_reason": quality.count_reasons(samples["reason"][rows]),
-        }
-        for split in SPLITS
-        for rows in [samples["split"] == split]
-    }
     worst = {name: float(samples[name].max()) for name in ("consistency_residual", "solve_residual")}
     return {
         "schema_version": 1,
         "name": recipe.name,
-        "recipe": recipe.model_dump(mode="json", include={"name", "description", *_dataset_sections()}),
+        "recipe": recipe.model_dump(mode="json", include={"name", "description", *DATASET_SECTIONS}),
         "recipe_sha256": recipe.dataset_sha256(),
         "seed": recipe.seed,
         "versions": versions(),
-        "counts": counts,
+        "counts": quality.count(samples),
         "largest": worst,
     }
-
-
-def _dataset_sections() -> tuple[str, ...]:
-    from eishil.dataset.recipe import DATASET_SECTIONS
-
-    return DATASET_SECTIONS
 
 
 def _figures(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +66,16 @@ def check_identities(samples: pd.DataFrame) -> None:
         )
 
 
-def count_reasons(reasons: Iterable[str]) -> dict[str, int]:
-    """How many samples each reason masked; reasons that masked none are left out."""
-    counts = Counter(reasons)
-    return {reason: counts[reason] for reason in REASONS if counts[reason]}
+def count(samples: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Cells, spectra and masked spectra of each split; reasons that masked none are left out."""
+    return {str(split): _count(rows) for split, rows in samples.groupby("split", sort=False)}
+
+
+def _count(samples: pd.DataFrame) -> dict[str, Any]:
+    reasons = Counter(samples["reason"])
+    return {
+        "cells": int(samples["cell_id"].nunique()),
+        "spectra": len(samples),
+        "masked": len(samples) - reasons[""],
+        "masked_by_reason": {reason: reasons[reason] for reason in REASONS if reasons[reason]},
+    }
