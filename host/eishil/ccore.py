@@ -52,7 +52,7 @@ class CoreLibrary:
         self.lib: Any = self.ffi.dlopen(str(path))
 
     @classmethod
-    def build(cls, generated_dir: Path, sanitize: bool = False) -> CoreLibrary:
+    def build(cls, generated_dir: Path, sanitize: bool = False, options: tuple[str, ...] = ()) -> CoreLibrary:
         """Compile, or take what an earlier call compiled from the same bytes.
 
         Parameters
@@ -61,6 +61,8 @@ class CoreLibrary:
             Holds `model_size.h` and `model.c`.
         sanitize
             With AddressSanitizer and UndefinedBehaviorSanitizer; the process must have libasan loaded first.
+        options
+            Further options of the compiler; they win over those before them.
 
         Raises
         ------
@@ -68,10 +70,10 @@ class CoreLibrary:
             There is no C compiler, no source, or it does not compile.
         """
         sources = _sources(generated_dir)
-        options = (*FLAGS, *WARNINGS, *(SANITIZERS if sanitize else ()))
-        path = _cache_dir() / f"core_{_content_hash(sources, generated_dir, options)}.so"
+        flags = (*FLAGS, *WARNINGS, *(SANITIZERS if sanitize else ()), *options)
+        path = _cache_dir() / f"core_{_content_hash(sources, generated_dir, flags)}.so"
         if not path.exists():
-            _compile(sources, generated_dir, options, path)
+            _compile(sources, generated_dir, flags, path)
         return cls(path, _declarations(generated_dir))
 
     @cached_property

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from eishil import wire
+from eishil import codegen, wire
 from eishil.ccore import CEstimator, CoreLibrary
 from eishil.filters.ekf import Ekf
 from eishil.filters.step import StepInput, StepOutput
@@ -162,6 +163,21 @@ def test_repeats_to_the_bit_and_estimators_do_not_share_state(case: Case) -> Non
     assert state_bytes(together[0]) == state_bytes(together[1]) == state_bytes(alone)
     alone.reset()
     assert state_bytes(alone) == state_bytes(case.core.estimator())
+
+
+@pytest.mark.parametrize("optimisation", ["-O0", "-O3"])
+def test_equality_3_core_is_bit_equal_at_every_optimisation_level(
+    case: Case, tmp_path: Path, optimisation: str
+) -> None:
+    codegen.generate(case.model, tmp_path)
+    usual = case.core.estimator()
+    other = CoreLibrary.build(tmp_path, options=(optimisation,)).estimator()
+    for step in steps(case, 42, 10):
+        a, b = usual.step(step), other.step(step)
+        assert (a.status, a.n_used, a.nis) == (b.status, b.n_used, b.nis)
+        for name in ("x", "P", "readout", "readout_sigma"):
+            assert getattr(a, name).tobytes() == getattr(b, name).tobytes(), name
+        assert state_bytes(usual) == state_bytes(other)
 
 
 def test_cycles_beyond_the_last_node_stay_at_it(case: Case) -> None:

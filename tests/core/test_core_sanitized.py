@@ -54,7 +54,6 @@ def run_python(arguments: list[str]) -> subprocess.CompletedProcess[str]:
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONMALLOC": "malloc",
         "EISHIL_CORE_SANITIZE": "1",
-        "HYPOTHESIS_STORAGE_DIRECTORY": os.devnull,
     }
     return subprocess.run(
         [sys.executable, *arguments],
