@@ -1,0 +1,149 @@
+"""Mistakes of a user who has a board, a full disk or a wrong recipe: one sentence, exit 2, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import pty
+import resource
+import subprocess
+import sys
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from eishil_bench.pipeline import Workspace
+from support.fake_dut import FakeDevice
+from support.prepared_workspace import prepared_workspace
+from support.random_models import random_estimator
+
+pytestmark = pytest.mark.xdist_group("mistakes")
+BOARD = "nucleo_f446re"
+
+
+def eishil(*arguments: object, limit_file_bytes: int | None = None, **environment: str):
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_bytes, limit_file_bytes))
+
+    return subprocess.run(
+        [sys.executable, "-c", "from eishil_bench.cli import main; main()", *map(str, arguments)],
+        env=os.environ | environment,
+        preexec_fn=limited if limit_file_bytes else None,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def last_words(answer) -> str:
+    """The one sentence after the lines on what was up to date."""
+    assert answer.returncode == 2, answer.stderr
+    assert "Traceback" not in answer.stderr
+    lines = answer.stderr.strip().splitlines()
+    assert [line.startswith("eishil: ") for line in lines].count(True) == 1 and lines[-1].startswith("eishil: ")
+    return lines[-1]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return prepared_workspace(tmp_path_factory.mktemp("mistakes"))
+
+
+@contextmanager
+def serial_port(device: FakeDevice | None) -> Iterator[str]:
+    """A pseudo terminal with a device on the other end, or nobody."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    thread = threading.Thread(target=_serve, args=(ours, device), daemon=True)
+    thread.start()
+    try:
+        yield os.ttyname(theirs)
+    finally:
+        os.close(theirs)
+        thread.join(10)
+        os.close(ours)
+
+
+def _serve(ours: int, device: FakeDevice | None) -> None:
+    """Until the other end is closed, which shows as an error of the read."""
+    try:
+        while data := os.read(ours, 4096):
+            if device is not None:
+                device.write(data)
+                os.write(ours, device.read(0.0))
+    except OSError:
+        return
+
+
+def run_on(workspace: Workspace, port: str):
+    return eishil("run", workspace.recipe_path, "--target", BOARD, "--port", port, "--out", workspace.root.parent)
+
+
+def test_silent_device(workspace):
+    with serial_port(None) as port:
+        answer = run_on(workspace, port)
+    sentence = last_words(answer)
+    assert f"{BOARD} did not answer hello within 5 s (3 attempts)" in sentence
+    assert not workspace.results.exists() and not workspace.report.exists()
+
+
+def test_device_with_another_model(workspace):
+    other, _ = random_estimator(np.random.default_rng(99))
+    with serial_port(FakeDevice(other)) as port:
+        answer = run_on(workspace, port)
+    sentence = last_words(answer)
+    assert f"{BOARD} has model {other.model_id[:8].hex()}, but the recipe's model random is" in sentence
+    assert "build and flash it again" in sentence
+    assert not workspace.results.exists() and not workspace.report.exists()
+
+
+def test_port_that_is_not_there(workspace):
+    assert "cannot open /dev/no-such-port" in last_words(run_on(workspace, "/dev/no-such-port"))
+
+
+def test_missing_emulator_is_told_before_anything_is_made(workspace, tmp_path):
+    out = tmp_path / "build"
+    answer = eishil("run", workspace.recipe_path, "--target", "qemu", "--out", out, PATH=str(tmp_path))
+    assert "qemu-system-arm is not installed: sudo apt-get install qemu-system-arm" in last_words(answer)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name = ", "recipe.toml: this is not TOML"),
+        ("", "recipe.toml: name: this key is missing"),
+    ],
+)
+def test_malformed_recipe(tmp_path, text, sentence):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(text)
+    answer = eishil("run", recipe, "--target", "native", "--out", tmp_path / "build")
+    assert sentence in last_words(answer)
+    assert not (tmp_path / "build").exists()
+
+
+def test_recipe_with_a_wrong_value_names_file_key_and_remedy(workspace, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(workspace.recipe_path.read_text().replace('model = "DFN"', 'model = "P2D"'))
+    sentence = last_words(eishil("dataset", recipe, "--out", tmp_path / "build"))
+    assert "recipe.toml: cell.model: " in sentence and "'DFN'" in sentence and "P2D" in sentence
+
+
+def test_full_disk_leaves_nothing_half_written(tmp_path):
+    workspace = prepared_workspace(tmp_path)
+    answer = eishil("generate", workspace.recipe_path, "--out", workspace.root.parent, limit_file_bytes=1000)
+    assert "cannot be written" in last_words(answer)
+    assert list(workspace.generated.glob("*")) == []
+    again = eishil("generate", workspace.recipe_path, "--out", workspace.root.parent)
+    assert again.returncode == 0 and (workspace.generated / "model.c").is_file()
+
+
+def test_two_commands_in_one_folder(workspace):
+    with workspace.locked():
+        answer = eishil("generate", workspace.recipe_path, "--out", workspace.root.parent)
+    assert "another eishil command is at work in this folder" in last_words(answer)
