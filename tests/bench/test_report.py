@@ -148,8 +148,8 @@ def test_coverage_curve_is_the_coverage(measurement_and_model):
 @pytest.mark.parametrize(
     ("figure", "least", "most", "text"),
     [
-        ("coverage_2_sigma", 0.9, 0.99, "90\u00a0% to 99\u00a0%"),
-        ("soh_rmse_reference", None, 0.016, "≤ 1.6\u00a0%"),
+        ("coverage_2_sigma", 0.9, 0.99, "90% to 99%"),
+        ("soh_rmse_reference", None, 0.016, "≤ 1.6%"),
         ("soh_rmse_reference_over_prior", None, 0.5, "≤ 0.5"),
         ("spectra", 600, None, "≥ 600"),
     ],

@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 from eishil_bench.compare import coverage, errors, rms
 
 LABEL, REFERENCE, DEVICE, PRIOR = "#1f2328", "#2f6fab", "#d4622a", "#9aa4af"
+REFERENCE_WIDE = "#9dbfe0"  # lies under the device's line, which is nearly the same
 DEVICE_BAND = "rgba(212, 98, 42, 0.16)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 GRID = "#e7e9ec"
@@ -48,7 +49,7 @@ def nyquist_fits(table: pd.DataFrame, frequency_Hz: list[float]) -> go.Figure:
     for index, row in enumerate(rows.itertuples()):
         place = {"row": index // SPECTRUM_COLUMNS + 1, "col": index % SPECTRUM_COLUMNS + 1}
         order = np.argsort(frequency_Hz)[::-1]
-        for who, marks in (("measured", _dots(LABEL)), ("network at the estimate", _line(REFERENCE))):
+        for who, marks in (("network at the estimate", _circles(REFERENCE)), ("measured", _dots(LABEL, 5))):
             prefix = "z" if who == "measured" else "fit"
             real_mohm, minus_imag_mohm = (
                 sign * 1e3 * np.array(getattr(row, f"{prefix}_{part}_ohm"), float)[order]
@@ -57,6 +58,7 @@ def nyquist_fits(table: pd.DataFrame, frequency_Hz: list[float]) -> go.Figure:
             hover = [labels[k] for k in order]
             trace = go.Scatter(x=real_mohm, y=minus_imag_mohm, name=who, showlegend=index == 0, text=hover, **marks)
             figure.add_trace(trace, **place)
+        figure.update_yaxes(scaleanchor=f"x{index + 1}" if index else "x", **place)
     figure.update_layout(legend=_legend())
     _outer_titles(figure, len(rows), SPECTRUM_COLUMNS, "Re Z in mΩ", "−Im Z in mΩ")
     return figure
@@ -142,7 +144,7 @@ def _soh_traces(cell: pd.DataFrame, *, legend: bool) -> list[go.Scatter]:
     return [
         go.Scatter(x=around, y=edge, name="device ± 2 σ", legendgroup="band", **band, **shared),
         go.Scatter(x=cycles, y=cell["prior_soh"], name="drift only", **_line(PRIOR, dash="dot"), **shared),
-        go.Scatter(x=cycles, y=cell["reference_soh"], name="reference", **_line(REFERENCE, width=3), **shared),
+        go.Scatter(x=cycles, y=cell["reference_soh"], name="reference", **_line(REFERENCE_WIDE, width=5), **shared),
         go.Scatter(x=cycles, y=soh, name="device", **_line(DEVICE, width=1.5), **shared),
         go.Scatter(x=cycles, y=cell["soh"], name="label", **_dots(LABEL, 4), **shared),
     ]
@@ -150,6 +152,11 @@ def _soh_traces(cell: pd.DataFrame, *, legend: bool) -> list[go.Scatter]:
 
 def _dots(colour: str, size: int = 6, opacity: float = 1.0) -> Mapping[str, object]:
     return {"mode": "markers", "marker": {"color": colour, "size": size, "opacity": opacity, "line": {"width": 0}}}
+
+
+def _circles(colour: str) -> Mapping[str, object]:
+    ring = {"color": "rgba(0,0,0,0)", "size": 11, "line": {"width": 1.6, "color": colour}}
+    return {"mode": "lines+markers", "marker": ring, "line": {"color": colour, "width": 1, "dash": "dot"}}
 
 
 def _line(colour: str, *, width: float = 2, dash: str = "solid") -> Mapping[str, object]:
@@ -176,7 +183,7 @@ def _multiples(n: int, columns: int, titles: list[str], *, shared: bool) -> go.F
         horizontal_spacing=0.025 if shared else 0.06,
         vertical_spacing=min(0.12, 0.3 / rows),
     )
-    _style(figure, height_px=rows * ROW_HEIGHT_px * (1 if shared else 1.4) + 90)
+    _style(figure, height_px=rows * ROW_HEIGHT_px * (1 if shared else 1.15) + 90)
     figure.update_annotations(font={"size": 12, "color": "#4a5360"})
     return figure
 

@@ -19,12 +19,12 @@ def figure_text(value: float | None, name: str) -> str:
     if value is None:
         return "missing"
     if any(part in name for part in _PERCENT) and "_over_" not in name:
-        return f"{100 * value:.3g}\u00a0%"
+        return f"{100 * value:.3g}%"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def bound_text(check: Check) -> str:
-    """A limit's bounds in the units of its figure, as in `90 % to 99 %` or `≤ 1.6 %`."""
+    """A limit's bounds in the units of its figure, as in `90% to 99%` or `≤ 1.6%`."""
     least, most = (figure_text(bound, check.figure) for bound in (check.at_least, check.at_most))
     if check.at_least is not None and check.at_most is not None:
         return f"{least} to {most}"
