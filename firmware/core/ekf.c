@@ -72,10 +72,15 @@ float ekf_variance(const ekf_t *f, unsigned n, const float *g)
 
 bool ekf_is_sound(const ekf_t *f, unsigned n)
 {
+    const float *P = f->P;
     for (unsigned i = 0; i < n; i++) {
-        float variance = f->P[EKF_PACKED_INDEX(n, i, i)];
-        if (!(variance > 0.0f) || !fmath_is_finite(variance) || !fmath_is_finite(f->x[i])) {
+        if (!(*P > 0.0f) || !fmath_is_finite(f->x[i])) {
             return false;
+        }
+        for (unsigned j = i; j < n; j++) {
+            if (!fmath_is_finite(*P++)) {
+                return false;
+            }
         }
     }
     return true;

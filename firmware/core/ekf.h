@@ -24,7 +24,7 @@ bool ekf_update_scalar(ekf_t *f, unsigned n, const float *H, float nu, float R, 
 /* g^T P g. */
 float ekf_variance(const ekf_t *f, unsigned n, const float *g);
 
-/* All diagonal elements of P positive and finite, x finite. */
+/* The diagonal of P is positive, all of P and x is finite. */
 bool ekf_is_sound(const ekf_t *f, unsigned n);
 
 #endif

@@ -70,13 +70,16 @@ float fmath_exp(float x)
     x = x < highest ? x : highest;
 
     float k = fmath_round(x * LOG2_E);
-    float r = (x - k * LN2_HIGH) - k * LN2_LOW;
+    float high = x - k * LN2_HIGH; /* exact */
+    float low = k * LN2_LOW;
+    float r = high - low;
 
     /* Taylor to r^7: |r| < 0.347, and the first term left out is below 6e-9. */
     float tail = 1.0f / 120.0f + r * (1.0f / 720.0f + r * (1.0f / 5040.0f));
     tail = 0.5f + r * (1.0f / 6.0f + r * (1.0f / 24.0f + r * tail));
     float power = from_bits((uint32_t)((int32_t)k + EXPONENT_BIAS) << MANTISSA_BITS);
-    return (1.0f + (r + r * r * tail)) * power;
+    /* high - low once more in place of r: what r lost by rounding would cost a quarter of a unit. */
+    return (1.0f + (high + (r * r * tail - low))) * power;
 }
 
 float fmath_tanh(float x)

@@ -9,12 +9,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from eishil.ccore import CoreLibrary
 from eishil.model import Model
 from support.core_cases import CASES, Case, make_case
 
 ROOT = Path(__file__).resolve().parents[2]
+# How long an example takes says nothing here, least of all under a sanitizer.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
+
 SANITIZE = os.environ.get("EISHIL_CORE_SANITIZE") == "1"
 
 

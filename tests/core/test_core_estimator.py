@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eishil import codegen, wire
 from eishil.ccore import CEstimator, CoreLibrary
@@ -163,6 +165,33 @@ def test_repeats_to_the_bit_and_estimators_do_not_share_state(case: Case) -> Non
     assert state_bytes(together[0]) == state_bytes(together[1]) == state_bytes(alone)
     alone.reset()
     assert state_bytes(alone) == state_bytes(case.core.estimator())
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_any_numbers_are_survived(core: CoreLibrary, data: st.DataObject) -> None:
+    """A step is applied whole and leaves finite numbers, or it is refused and changes nothing."""
+    number = st.floats(width=32) | st.sampled_from([0.0, 0.02, 3.7, 25.0, 1e-40, 3.4e38])
+    n = core.model.n_frequencies
+    estimator = core.estimator()
+    for _ in range(3):
+        z_ohm = np.empty(n, dtype=np.complex128)
+        z_ohm.real = data.draw(st.lists(number, min_size=n, max_size=n))
+        z_ohm.imag = data.draw(st.lists(number, min_size=n, max_size=n))
+        before = state_bytes(estimator)
+        out = estimator.step(
+            StepInput(
+                elapsed_cycles=data.draw(st.just(10.0) | number),
+                voltage_V=data.draw(st.just(3.7) | number),
+                temperature_degC=data.draw(st.just(25.0) | number),
+                z_ohm=z_ohm,
+                valid=np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n))),
+            )
+        )
+        assert np.isfinite(out.x).all() and np.isfinite(out.P).all() and (np.diag(out.P) > 0).all()
+        assert np.isfinite(out.nis) and np.isfinite(out.readout).all() and (out.readout_sigma > 0).all()
+        if out.status not in (STATUS["OK"], STATUS["POINTS_SKIPPED"]):
+            assert state_bytes(estimator) == before
 
 
 @pytest.mark.parametrize("optimisation", ["-O0", "-O3"])

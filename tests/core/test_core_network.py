@@ -74,6 +74,19 @@ def test_equality_2_at_the_limits_of_the_arithmetic(case: Case, tmp_path: Path) 
     assert_equal(CoreLibrary.build(tmp_path, sanitize=SANITIZE), model, q)
 
 
+def test_equality_2_of_a_network_with_fewer_columns_than_a_block(first_light: Model, tmp_path: Path) -> None:
+    document = first_light.model_dump()
+    network = document["network"]
+    for name in ("inputs", "input_mean", "input_scale", "jacobian_column_scale"):
+        network[name] = network[name][-2:]
+    network["tangent"] = [row[-2:] for row in network["tangent"]]
+    network["layers"][0]["weight"] = [row[-2:] for row in network["layers"][0]["weight"]]
+    model = Model.model_validate(document)
+    codegen.generate(model, tmp_path)
+    q = np.random.default_rng(25).integers(Q_MIN, Q_MAX + 1, (50, 2))
+    assert_equal(CoreLibrary.build(tmp_path, sanitize=SANITIZE), model, q)
+
+
 @settings(max_examples=200)
 @given(data=st.data())
 def test_equality_2_from_physical_inputs(core: CoreLibrary, first_light: Model, data: st.DataObject) -> None:
