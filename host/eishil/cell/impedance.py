@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +20,11 @@ from scipy.sparse.linalg import splu
 
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.linearise import CellInputs, Linearisation, linearise
-from eishil.cell.static_lu import StaticSolver, pivoted_impedance, schedule
+from eishil.cell.static_lu import StaticSolver, checked_impedance, schedule
 from eishil.errors import EishilError
 from eishil.spectrum import Spectrum
 
 Floats = NDArray[np.float64]
-BACKWARD_ERROR_LIMIT = 1e-11  # above it an answer is solved again with pivoting
 CONSISTENT = 1e-9  # largest |F| of an algebraic equation that counts as solved, in PyBaMM's scaled units
 NEWTON_STEPS = 20
 
@@ -70,7 +68,9 @@ class ImpedanceSolver:
         here = self.model.local(y, p)
         if self._make_consistent(y, p, here.F):
             here = self.model.local(y, p)
-        z, error, pivoted = self._impedance(here.J, here.dV, 2 * np.pi * frequency_Hz)
+        z, error, pivoted = checked_impedance(
+            self.model.pattern, self.linear, here.J, here.dV, 2 * np.pi * frequency_Hz
+        )
         return Batch(z, here.voltage_V[:, 0], np.abs(here.F).max(axis=1), error.max(axis=1), pivoted)
 
     def _make_consistent(self, y: Floats, p: Floats, F: Floats) -> bool:
@@ -89,17 +89,6 @@ class ImpedanceSolver:
             jacobian = -self.model.pattern.matrix(here.J[0], 0.0).real[algebraic][:, algebraic]
             y[0, algebraic] -= splu(jacobian.tocsc()).solve(here.F[0, algebraic])
         solution[:] = y[0]
-
-    def _impedance(self, J: Floats, dV: Floats, omega: Floats) -> tuple[NDArray[np.complex128], Floats, Any]:
-        shape = (len(J), len(omega))
-        if self.linear.available:
-            z, error = self.linear.impedance(J, dV, omega)
-        else:
-            z, error = np.full(shape, np.nan, complex), np.full(shape, np.nan)
-        again = ~(error <= BACKWARD_ERROR_LIMIT)
-        for k, f in np.argwhere(again):
-            z[k, f], error[k, f] = pivoted_impedance(self.model.pattern, J[k], dV[k], omega[f])
-        return z, error, again.any(axis=1)
 
 
 @cache

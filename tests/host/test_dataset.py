@@ -1,0 +1,311 @@
+"""Data sets: design, generation, gates, tables, sample."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import eishil
+from eishil.cell.ageing import AgedState
+from eishil.dataset import factory, quality
+from eishil.dataset.design import MODES, design
+from eishil.dataset.factory import generate
+from eishil.dataset.measurement import measure
+from eishil.dataset.recipe import MeasurementRecipe, Recipe
+from eishil.dataset.sample import extract
+from eishil.dataset.tables import COLUMNS, MANIFEST, SAMPLES, SPECTRA, Dataset
+from eishil.errors import EishilError
+from eishil.progress import silent
+
+ROOT = Path(__file__).resolve().parents[2]
+WriteRecipe = Callable[..., Path]
+FILES = (SAMPLES, SPECTRA, MANIFEST)
+
+
+def make(recipe_path: Path, out_dir: Path, workers: int = 1, chunk_samples: int = 16) -> dict[str, Any]:
+    return generate(Recipe.load(recipe_path), recipe_path, out_dir, workers, silent, chunk_samples)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {name: (directory / name).read_bytes() for name in FILES}
+
+
+@pytest.fixture
+def tiny(write_recipe: WriteRecipe, tmp_path: Path) -> Path:
+    make(write_recipe(), tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+# --- design ---
+
+
+def test_ageing_paths_only_go_on(write_recipe: WriteRecipe) -> None:
+    samples = design(Recipe.load(write_recipe()))
+    for _, cell in samples[samples["population"] == "trajectory"].groupby("cell_id"):
+        assert (np.diff(cell[list(MODES)], axis=0) >= 0).all()
+        assert cell["cycles"].tolist() == [0.0, 300.0, 600.0, 900.0]
+
+
+def test_ranges_of_the_recipe_are_kept_and_filled(write_recipe: WriteRecipe) -> None:
+    samples = design(Recipe.load(write_recipe("snapshots = 40", "snapshots = 500")))
+    snapshots = samples[samples["population"] == "snapshot"]
+    ranges = {"lli": (0, 0.3), "lam_ne": (0, 0.25), "sei_thickness_nm": (3, 250), "soc": (0.1, 0.9)}
+    for name, (low, high) in ranges.items():
+        values = snapshots[name]
+        assert low <= values.min() < low + 0.01 * (high - low)
+        assert high - 0.02 * (high - low) < values.max() <= high
+    held_out = samples[samples["split"] != "train"]
+    assert held_out["soc"].between(0.2, 0.8).all()
+    assert held_out["temperature_degC"].between(15, 35).all()
+
+
+def test_a_cell_stays_the_same_when_the_population_grows(write_recipe: WriteRecipe) -> None:
+    few = design(Recipe.load(write_recipe()))
+    many = design(Recipe.load(write_recipe("trajectories = 2,", "trajectories = 5,")))
+    for cell in ("train-t00002", "validation-t00001", "test-t00001"):
+        same = [part[part["cell_id"] == cell].reset_index(drop=True) for part in (few, many)]
+        pd.testing.assert_frame_equal(*same)
+
+
+def test_splits_and_cells_differ(write_recipe: WriteRecipe) -> None:
+    samples = design(Recipe.load(write_recipe()))
+    ends = samples[(samples["population"] == "trajectory") & (samples["step"] == 3)]
+    assert ends["lli"].nunique() == len(ends) == 7
+
+
+# --- generation ---
+
+
+def test_every_row_has_its_place_its_verdict_and_its_unit(tiny: Path) -> None:
+    dataset = Dataset.open(tiny)
+    samples = dataset.samples
+    assert list(samples.columns) == list(COLUMNS)
+    assert len(samples) == 3 * 4 + 40 + 2 * 4 + 2 * 4
+    masked = (samples["reason"] != "").to_numpy()
+    assert masked.sum() > 0
+    assert set(samples["reason"][masked]) == {"x_100"}
+    np.testing.assert_array_equal(np.isnan(dataset.z_ohm).all(axis=1), masked)
+    assert np.isfinite(dataset.z_ohm[~masked]).all()
+    assert (samples["solver_status"] == np.where(masked, "not_solved", "static")).all()
+    assert samples["soh"].notna().all()
+    schema = pq.read_schema(tiny / SAMPLES)
+    assert schema.field("temperature_degC").metadata[b"unit"] == b"degC"
+    assert schema.field("contact_resistance_mOhm").metadata[b"unit"] == b"mOhm"
+
+
+def test_spectra_are_those_of_the_public_function(tiny: Path) -> None:
+    dataset = Dataset.open(tiny)
+    for k in np.flatnonzero(dataset.samples["reason"] == "")[::20]:
+        row = dataset.samples.iloc[k]
+        spectrum = eishil.impedance(
+            "Chen2020",
+            "SPM",
+            soc=row["soc"],
+            temperature_degC=row["temperature_degC"],
+            frequency_Hz=dataset.frequency_Hz,
+            mesh="pybamm",
+            aged=AgedState(**{mode: row[mode] for mode in MODES}),
+        )
+        np.testing.assert_array_equal(dataset.z_ohm[k], spectrum.z_ohm)
+        assert row["voltage_V"] == spectrum.voltage_V
+
+
+def test_masked_values_are_null_in_the_file(tiny: Path) -> None:
+    spectra, samples = pq.read_table(tiny / SPECTRA), pq.read_table(tiny / SAMPLES)
+    masked = sum(reason != "" for reason in samples["reason"].to_pylist())
+    assert spectra["z_real_ohm"].null_count == spectra["z_imag_ohm"].null_count == masked
+    assert samples["voltage_V"].null_count == masked
+
+
+def test_manifest_counts_what_is_there(tiny: Path) -> None:
+    dataset = Dataset.open(tiny)
+    manifest = json.loads((tiny / MANIFEST).read_text())
+    train = dataset.split("train").samples
+    counts = manifest["counts"]["train"]
+    assert counts["cells"] == 43
+    assert counts["spectra"] == len(train)
+    assert counts["masked"] == sum(counts["masked_by_reason"].values()) == (train["reason"] != "").sum()
+    assert manifest["seed"] == 7
+    assert manifest["versions"]["pybamm"]
+    assert manifest["frequency_Hz"] == [0.01, 1.0, 100.0]
+    assert "network" not in manifest["recipe"]
+
+
+def test_trajectories_are_ordered_and_alone(tiny: Path) -> None:
+    trajectories = list(Dataset.open(tiny).trajectories())
+    assert len(trajectories) == 7
+    for cell, part in trajectories:
+        assert set(part.samples["cell_id"]) == {cell}
+        assert part.samples["step"].tolist() == [0, 1, 2, 3]
+
+
+def test_one_worker_or_two_same_bytes(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    make(write_recipe(), tmp_path / "one", workers=1, chunk_samples=7)
+    make(write_recipe(), tmp_path / "two", workers=2, chunk_samples=30)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
+    tiny: Path, write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, solved = tmp_path / "again", []
+    solve_chunk = factory._solve_chunk
+
+    def interrupted_at_third(*arguments: Any) -> int:
+        if len(solved) == 2:
+            raise KeyboardInterrupt
+        solved.append(arguments[-1])
+        return solve_chunk(*arguments)
+
+    monkeypatch.setattr(factory, "_solve_chunk", interrupted_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        make(write_recipe(), out)
+    assert not (out / MANIFEST).exists()
+    finished = sorted((out / "work").glob("*.npz"))
+    assert finished == sorted(solved)
+
+    monkeypatch.setattr(factory, "_solve_chunk", lambda *a: solved.append(a[-1]) or solve_chunk(*a))
+    solved.clear()
+    make(write_recipe(), out)
+    assert not set(solved) & set(finished)
+    assert contents(out) == contents(tiny)
+    assert not (out / "work").exists()
+
+
+def test_chunks_of_another_recipe_are_not_picked_up(
+    write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(factory, "_read_chunk", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            make(write_recipe(), out)
+    assert any((out / "work").glob("*.npz"))
+    make(write_recipe("seed = 7", "seed = 8"), out)
+    make(write_recipe("seed = 7", "seed = 8"), tmp_path / "clean")
+    assert contents(out) == contents(tmp_path / "clean")
+
+
+def interrupt(_: Path) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_recipe_without_cells_is_told(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    path = write_recipe("trajectories = 3, snapshots = 40, ", "", "trajectories = 2, ", "")
+    with pytest.raises(EishilError, match="population: there are no cells"):
+        make(path, tmp_path / "out")
+
+
+# --- gates ---
+
+
+def test_each_gate_masks_what_it_is_for() -> None:
+    frequency = np.array([0.1, 1.0, 10.0])
+    good = np.array([3 - 1j, 2 - 2j, 1 - 1j])
+    cases = {
+        "": good,
+        "not_finite": good * [1, np.nan, 1],
+        "active": good - 1.5,
+        "inductive": np.array([3 - 1j, 2 - 2j, 1 + 0j]),
+        "not_relaxing": good[::-1],
+    }
+    z = np.array(list(cases.values()))
+    fine = np.zeros(len(z))
+    assert quality.judge(z, frequency, fine, fine).tolist() == list(cases)
+    assert quality.judge(z[:, ::-1], frequency[::-1], fine, fine).tolist() == list(cases)
+    for name in ("consistency_residual", "solve_residual"):
+        for bad in (1e-3, np.nan):
+            residuals = {"consistency_residual": np.zeros(1), "solve_residual": np.zeros(1)} | {name: np.array([bad])}
+            assert quality.judge(good[None], frequency, **residuals).tolist() == [name]
+    assert set(cases) | {"consistency_residual", "solve_residual"} <= {"", *quality.REASONS}
+
+
+def test_a_cell_in_two_splits_is_refused(tiny: Path) -> None:
+    samples = Dataset.open(tiny).samples
+    leaking = samples.copy()
+    leaking.loc[leaking["sample_id"] == "test-t00000-02", "cell_id"] = "train-t00001"
+    quality.check_identities(samples)
+    with pytest.raises(EishilError, match="cell train-t00001 is in more than one split"):
+        quality.check_identities(leaking)
+
+
+def test_a_sample_that_is_there_twice_is_refused(tiny: Path) -> None:
+    samples = Dataset.open(tiny).samples
+    with pytest.raises(EishilError, match=f"sample {samples['sample_id'][0]} is there more than once"):
+        quality.check_identities(pd.concat([samples, samples.iloc[:1]]))
+
+
+# --- reading ---
+
+
+@pytest.mark.parametrize("name", [SAMPLES, SPECTRA])
+def test_a_changed_table_is_refused(tiny: Path, name: str) -> None:
+    (tiny / name).write_bytes((tiny / name).read_bytes()[:-1] + b"!")
+    with pytest.raises(EishilError, match=f"{name}: differs from what manifest.json names"):
+        Dataset.open(tiny)
+
+
+def test_a_missing_data_set_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EishilError, match="there is no data set; `eishil dataset RECIPE` makes one"):
+        Dataset.open(tmp_path)
+
+
+# --- measurement ---
+
+
+def test_noise_has_its_size_and_belongs_to_the_sample(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    make(write_recipe("snapshots = 40", "snapshots = 1500"), tmp_path / "many", chunk_samples=2000)
+    dataset = Dataset.open(tmp_path / "many")
+    dataset = dataset.select((dataset.samples["reason"] == "").to_numpy())
+    recipe = MeasurementRecipe(z_relative_std=0.01, voltage_std_V=0.002, temperature_std_K=0.5)
+    measured = measure(dataset, recipe, seed=3)
+    relative = (measured.z_ohm - dataset.z_ohm) / np.abs(dataset.z_ohm)
+    for noise, std in [
+        (relative.real, 0.01),
+        (relative.imag, 0.01),
+        (measured.voltage_V - dataset.samples["voltage_V"], 0.002),
+        (measured.temperature_degC - dataset.samples["temperature_degC"], 0.5),
+    ]:
+        # Five standard errors of a mean and of a standard deviation of independent normal numbers.
+        assert abs(np.mean(noise)) < 5 * std / np.sqrt(np.size(noise))
+        assert np.std(noise) == pytest.approx(std, rel=5 / np.sqrt(2 * np.size(noise)))
+    backwards = measure(dataset.select(np.arange(len(dataset))[::-1]), recipe, seed=3)
+    np.testing.assert_array_equal(backwards.z_ohm[::-1], measured.z_ohm)
+    assert not np.array_equal(measure(dataset, recipe, seed=4).z_ohm, measured.z_ohm)
+
+
+def test_masked_spectra_stay_masked_when_measured(tiny: Path) -> None:
+    dataset = Dataset.open(tiny)
+    recipe = MeasurementRecipe(z_relative_std=0.0, voltage_std_V=0.0, temperature_std_K=0.0)
+    np.testing.assert_array_equal(measure(dataset, recipe, seed=1).z_ohm, dataset.z_ohm)
+
+
+# --- sample ---
+
+
+def test_a_sample_is_a_data_set_of_whole_test_trajectories(tiny: Path, tmp_path: Path) -> None:
+    extract(tiny, tmp_path / "sample", cells=2)
+    whole, sample = Dataset.open(tiny).split("test"), Dataset.open(tmp_path / "sample")
+    pd.testing.assert_frame_equal(sample.samples, whole.samples)
+    np.testing.assert_array_equal(sample.z_ohm, whole.z_ohm)
+    assert list(sample.manifest["counts"]) == ["test"]
+    with pytest.raises(EishilError, match="has 2 test trajectories; a sample needs 4"):
+        extract(tiny, tmp_path / "more")
+
+
+def test_committed_sample_is_of_the_committed_recipe() -> None:
+    sample = Dataset.open(ROOT / "datasets" / "sample")
+    recipe = Recipe.load(ROOT / "datasets" / "recipes" / "first_light.toml")
+    assert sample.manifest["recipe_sha256"] == recipe.dataset_sha256()
+    expected = design(recipe)
+    expected = expected[expected["cell_id"].isin(sample.samples["cell_id"])].reset_index(drop=True)
+    assert sample.samples["cell_id"].nunique() == 4
+    for column in ("sample_id", "soc", *MODES):
+        assert sample.samples[column].tolist() == expected[column].tolist()

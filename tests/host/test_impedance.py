@@ -1,0 +1,210 @@
+"""Impedance against pybamm.EISSimulation with every parameter hard-coded, and against what PyBaMM does not do."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["PYBAMM_DISABLE_TELEMETRY"] = "true"
+
+from dataclasses import replace
+
+import numpy as np
+import pybamm
+import pytest
+
+import eishil
+from eishil.cell import static_lu
+from eishil.cell.ageing import AgedState, snapshot
+from eishil.cell.impedance import ImpedanceSolver, solver
+from eishil.cell.linearise import CellInputs
+from eishil.cell.parameters import INPUTS
+from eishil.cell.static_lu import Pattern, StaticSolver, checked_impedance, pivoted_impedance, schedule
+from eishil.errors import EishilError
+
+FREQUENCY_HZ = np.logspace(-2, 3, 11)
+MODELS = ("SPM", "DFN")
+
+
+def cells(**changes: float) -> CellInputs:
+    """One aged cell at 40 % SOC and 31 degC, with some of its inputs changed."""
+    aged = AgedState(lli=0.12, lam_ne=0.06, lam_pe=0.09, sei_thickness_nm=40.0, contact_resistance_mOhm=1.3)
+    inputs = snapshot("Chen2020", aged, np.array([0.4]), np.array([31.0])).inputs
+    return replace(inputs, **{name: np.array([value]) for name, value in changes.items()})
+
+
+def pybamm_impedance(model: str, inputs: CellInputs, mesh: dict[str, object] | None = None) -> np.ndarray:
+    """PyBaMM's own answer with plain numbers in the parameter set; nothing of eishil computes here."""
+    values = pybamm.ParameterValues("Chen2020")
+    values.update({name: float(getattr(inputs, field)[0]) for field, name in INPUTS.items()})
+    values["Initial temperature [K]"] = float(inputs.temperature_K[0])
+    options = {"surface form": "differential", "SEI": "constant", "contact resistance": "true"}
+    built = getattr(pybamm.lithium_ion, model)(options)
+    return pybamm.EISSimulation(built, parameter_values=values, **(mesh or {})).solve(FREQUENCY_HZ).impedance
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("soc", [0.05, 0.5, 0.95])
+def test_plain_model_equals_pybamm(model: str, soc: float) -> None:
+    options = {"surface form": "differential"}
+    simulation = pybamm.EISSimulation(
+        getattr(pybamm.lithium_ion, model)(options), parameter_values=pybamm.ParameterValues("Chen2020")
+    )
+    expected = simulation.solve(FREQUENCY_HZ, initial_soc=soc).impedance
+    spectrum = eishil.impedance("Chen2020", model, soc=soc, frequency_Hz=FREQUENCY_HZ, mesh="pybamm")
+    np.testing.assert_allclose(spectrum.z_ohm, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("soc", "temperature_degC", "lam"), [(0.15, 10.0, 0.0), (0.5, 40.0, 0.1), (0.85, 25.0, 0.2)])
+def test_aged_cells_equal_pybamm_with_the_numbers_in_its_parameter_set(
+    model: str, soc: float, temperature_degC: float, lam: float
+) -> None:
+    aged = AgedState(0.2, lam / 2, lam, sei_thickness_nm=5 + 300 * lam, contact_resistance_mOhm=10 * lam)
+    state = snapshot("Chen2020", aged, np.array([soc]), np.array([temperature_degC]))
+    batch = solver("Chen2020", model, "pybamm").solve(state.inputs, FREQUENCY_HZ)
+    np.testing.assert_allclose(batch.z_ohm[0], pybamm_impedance(model, state.inputs), rtol=1e-8)
+    assert batch.consistency_residual[0] < 1e-9
+    assert batch.solve_residual[0] < 1e-13
+    assert not batch.pivoted[0]
+
+
+def test_default_mesh_equals_pybamm_on_the_same_mesh() -> None:
+    graded = pybamm.MeshGenerator(pybamm.Exponential1DSubMesh, {"side": "right", "stretch": 6})
+    built = pybamm.lithium_ion.DFN({"surface form": "differential"})
+    mesh = {
+        "submesh_types": built.default_submesh_types | {"negative particle": graded, "positive particle": graded},
+        "var_pts": built.default_var_pts | {"x_n": 40, "x_s": 10, "x_p": 40, "r_n": 20, "r_p": 20},
+    }
+    z = solver("Chen2020", "DFN", "default").solve(cells(), FREQUENCY_HZ).z_ohm[0]
+    np.testing.assert_allclose(z, pybamm_impedance("DFN", cells(), mesh), rtol=1e-8)
+
+
+def test_meshes_are_as_near_to_a_fine_one_as_they_say() -> None:
+    fine = solver("Chen2020", "DFN", "fine").solve(cells(), FREQUENCY_HZ).z_ohm[0]
+    error = {
+        mesh: np.abs(solver("Chen2020", "DFN", mesh).solve(cells(), FREQUENCY_HZ).z_ohm[0] / fine - 1).max()
+        for mesh in ("default", "pybamm")
+    }
+    assert error["default"] < 0.003
+    assert 0.01 < error["pybamm"] < 0.05
+
+
+def test_spme_is_linearised_at_a_consistent_state() -> None:
+    # PyBaMM's raw initial conditions of SPMe violate its algebraic equations. A minute at rest makes them hold.
+    built = pybamm.lithium_ion.SPMe({"surface form": "differential"})
+    values = pybamm.ParameterValues("Chen2020")
+    at_rest = values.copy()
+    at_rest["Current function [A]"] = 0.0
+    precise = pybamm.IDAKLUSolver(rtol=1e-10, atol=1e-12)
+    rest = pybamm.Simulation(built, parameter_values=at_rest, solver=precise).solve([0, 60], initial_soc=0.5)
+    consistent = pybamm.EISSimulation(
+        built.set_initial_conditions_from(rest, inplace=False), parameter_values=values
+    ).solve(FREQUENCY_HZ)
+    raw = pybamm.EISSimulation(built, parameter_values=values).solve(FREQUENCY_HZ, initial_soc=0.5)
+    z = eishil.impedance("Chen2020", "SPMe", soc=0.5, frequency_Hz=FREQUENCY_HZ, mesh="pybamm").z_ohm
+    np.testing.assert_allclose(z, consistent.impedance, rtol=1e-6)
+    assert np.abs(raw.impedance / z - 1).max() > 0.1
+
+
+def test_spme_agrees_with_dfn_where_its_assumptions_hold() -> None:
+    slow = FREQUENCY_HZ[FREQUENCY_HZ < 10]
+    dfn, spme = (eishil.impedance("Chen2020", m, frequency_Hz=slow, mesh="pybamm").z_ohm for m in ("DFN", "SPMe"))
+    np.testing.assert_allclose(spme, dfn, rtol=0.0075)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_every_input_reaches_the_jacobian(name: str) -> None:
+    built = solver("Chen2020", "SPM", "pybamm")
+    value = getattr(cells(), name)[0] * 1.02
+    changed, before = (built.solve(inputs, FREQUENCY_HZ).z_ohm for inputs in (cells(**{name: value}), cells()))
+    assert np.abs(changed / before - 1).max() > 1e-5
+
+
+def test_order_in_which_inputs_are_given_does_not_matter() -> None:
+    fields = {name: getattr(cells(), name) for name in INPUTS}
+    backwards = CellInputs(**dict(reversed(fields.items())))
+    np.testing.assert_array_equal(backwards.stacked(), CellInputs(**fields).stacked())
+    assert backwards.stacked()[0].tolist() == [fields[name][0] for name in INPUTS]
+
+
+def test_samples_do_not_depend_on_their_neighbours() -> None:
+    state = snapshot(
+        "Chen2020", AgedState(lli=np.array([0.0, 0.1, 0.2])), np.full(3, 0.5), np.array([10.0, 25.0, 40.0])
+    )
+    built = solver("Chen2020", "SPM", "pybamm")
+    together = built.solve(state.inputs, FREQUENCY_HZ).z_ohm
+    alone = [built.solve(state.inputs.take([k]), FREQUENCY_HZ).z_ohm[0] for k in range(3)]
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_works_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = solver("Chen2020", "DFN", "pybamm")
+    monkeypatch.setattr(static_lu, "shared_library", lambda *_: None)
+    plain = ImpedanceSolver(compiled.model, StaticSolver(compiled.linear.plan))
+    assert compiled.linear.available and not plain.linear.available
+    z = plain.solve(cells(), FREQUENCY_HZ)
+    np.testing.assert_allclose(z.z_ohm, compiled.solve(cells(), FREQUENCY_HZ).z_ohm, rtol=1e-9)
+    assert z.pivoted.all() and z.solve_residual[0] < 1e-11
+
+
+def test_compiled_jacobian_equals_the_interpreted_one() -> None:
+    built = solver("Chen2020", "SPM", "pybamm")
+    compiled = ImpedanceSolver(built.model.compiled(), built.linear)
+    assert compiled.model is not built.model
+    expected = built.solve(cells(), FREQUENCY_HZ).z_ohm
+    np.testing.assert_allclose(compiled.solve(cells(), FREQUENCY_HZ).z_ohm, expected, rtol=1e-12)
+
+
+def small_system(n: int, rng: np.random.Generator) -> tuple[Pattern, np.ndarray, np.ndarray, np.ndarray]:
+    dense = rng.standard_normal((n, n)) * (rng.random((n, n)) < 0.4) - 5 * np.eye(n)
+    column, row = np.nonzero(dense.T)
+    start = np.concatenate([[0], np.cumsum((dense != 0).sum(axis=0))])
+    pattern = Pattern(n, row.astype(np.int32), start.astype(np.int32), (rng.random(n) < 0.7).astype(float), int(n // 2))
+    return pattern, dense, dense.T[column, row], rng.standard_normal(n)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_static_elimination_equals_dense_algebra(seed: int) -> None:
+    pattern, dense, values, voltage = small_system(12, np.random.default_rng(seed))
+    omega = 2 * np.pi * FREQUENCY_HZ
+    z, error = StaticSolver(schedule(pattern, values, 1.0)).impedance(values[None], voltage[None], omega)
+    b = -np.eye(pattern.n)[pattern.current]
+    for k, w in enumerate(omega):
+        x = np.linalg.solve(1j * w * np.diag(pattern.mass) - dense, b)
+        assert z[0, k] == pytest.approx(-(voltage @ x) / x[pattern.current], rel=1e-11)
+        assert z[0, k] == pytest.approx(pivoted_impedance(pattern, values, voltage, w)[0], rel=1e-11)
+    assert error.max() < 1e-14
+
+
+def test_what_elimination_cannot_solve_is_pivoted_and_what_is_singular_is_nan() -> None:
+    # J = [[a, 1, 0], [1, a, 0], [0, 0, 2]]: with a = 0 no elimination along the diagonal exists, in any order.
+    row, start = np.array([0, 1, 0, 1, 2], np.int32), np.array([0, 2, 4, 5], np.int32)
+    pattern = Pattern(3, row, start, np.zeros(3), current=2)
+    plan = schedule(pattern, np.array([3.0, 1.0, 1.0, 3.0, 2.0]), 1.0)
+    jacobian = np.array([[3.0, 1.0, 1.0, 3.0, 2.0], [0.0, 1.0, 1.0, 0.0, 2.0], [1.0, 1.0, 1.0, 1.0, 2.0]])
+    voltage = np.array([[7.0, 8.0, 9.0]] * 3)
+    z, error, pivoted = checked_impedance(pattern, StaticSolver(plan), jacobian, voltage, np.array([1.0]))
+    np.testing.assert_allclose(z[:, 0], [-9.0, -9.0, np.nan])
+    np.testing.assert_array_equal(pivoted, [False, True, True])
+    assert error[:2].max() < 1e-15 and np.isnan(error[2, 0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"soc": 1.2}, "soc=1.2: has to be within 0..1"),
+        ({"soc": float("nan")}, "has to be within 0..1"),
+        ({"temperature_degC": 298.15}, "has to be within -60..100"),
+        ({"frequency_Hz": [1.0, 0.0]}, "every frequency has to be a positive number"),
+        ({"frequency_Hz": [float("nan")]}, "every frequency has to be a positive number"),
+        ({"model": "P2D"}, "model 'P2D' is unknown; there are DFN, SPMe, SPM"),
+        ({"mesh": "coarse"}, "mesh 'coarse' is unknown; there are default, pybamm"),
+        ({"parameter_set": "Chen2019"}, "parameter set 'Chen2019' is unknown; PyBaMM has"),
+        ({"parameter_set": "Ecker2015"}, "cannot be used with SPM"),
+        ({"aged": AgedState(lli=0.99)}, "such a cell cannot reach its voltage limits"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(arguments: dict[str, object], words: str) -> None:
+    with pytest.raises(EishilError, match=words.replace("(", r"\(")) as caught:
+        eishil.impedance(**({"parameter_set": "Chen2020", "model": "SPM", "frequency_Hz": [1.0]} | arguments))
+    assert "\n" not in str(caught.value)

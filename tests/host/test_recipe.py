@@ -1,0 +1,76 @@
+"""Every mistake in a recipe is one sentence with the file, the key and what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eishil.dataset.recipe import Recipe
+from eishil.errors import RecipeError
+
+ROOT = Path(__file__).resolve().parents[2]
+WriteRecipe = Callable[..., Path]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "datasets" / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_committed_recipes_are_well_formed(path: Path) -> None:
+    assert Recipe.load(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("seed = 7", "sede = 7", "seed: this key is missing"),
+        ("seed = 7", "seed = 7\nspeed = 1", ": speed: this key is unknown"),
+        ("seed = 7", 'seed = "7"', "seed: Input should be a valid integer, not '7'"),
+        ("seed = 7", "seed = -1", "seed: Input should be greater than or equal to 0, not -1"),
+        ('model = "SPM"', 'model = "P2D"', "cell.model: Input should be 'DFN', 'SPMe' or 'SPM', not 'P2D'"),
+        ("[0.01, 1.0, 100.0]", "[0.0, 1.0]", "impedance.frequency_Hz.0: Input should be greater than 0, not 0.0"),
+        ("[0.01, 1.0, 100.0]", "[]", "impedance.frequency_Hz: List should have at least 1 item"),
+        ("[0.01, 1.0, 100.0]", "[1.0, 0.01]", "impedance.frequency_Hz: has to rise from each frequency to the next"),
+        (
+            "soc = [0.1, 0.9]",
+            "soc = [0.1, 1.2]",
+            "population.train.soc.1: Input should be less than or equal to 1, not",
+        ),
+        ("soc = [0.1, 0.9]", "soc = [0.9, 0.1]", r"population.train.soc: has to be \[lowest, highest\]"),
+        ("soc = [0.1, 0.9]", "soc = [0.9]", "population.train.soc.1: this key is missing"),
+        (
+            "[10.0, 40.0]",
+            "[283.0, 313.0]",
+            "population.train.temperature_degC.0: Input should be less than or equal to",
+        ),
+        ("steps = 4", "steps = 4.5", "ageing.steps: Input should be a valid integer"),
+        ("end = [0.10, 0.22]", "end = [0.10, 1.0]", "ageing.lli.end.1: Input should be less than 1, not 1.0"),
+        ("frequency_Hz = [0.01, 1.0]\n", "frequency_Hz = [0.02]\n", "network.frequency_Hz: 0.02 Hz is not one of"),
+        ('name = "tiny"', 'name = "../tiny"', "name: String should match pattern"),
+        ("[cell]", "[cell", "this is not TOML"),
+    ],
+)
+def test_mistakes_are_told(write_recipe: WriteRecipe, old: str, new: str, words: str) -> None:
+    path = write_recipe(old, new)
+    with pytest.raises(RecipeError, match=words) as caught:
+        Recipe.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="there is no readable recipe"):
+        Recipe.load(tmp_path / "none.toml")
+
+
+def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_bytes(b"name = '\xff\xfe'")
+    with pytest.raises(RecipeError, match="this is not TOML"):
+        Recipe.load(tmp_path / "r.toml")
+
+
+def test_only_what_shapes_the_data_set_changes_its_digest(write_recipe: WriteRecipe) -> None:
+    before = Recipe.load(write_recipe()).dataset_sha256()
+    assert Recipe.load(write_recipe("hidden = [4]", "hidden = [8]")).dataset_sha256() == before
+    assert Recipe.load(write_recipe("z_relative_std = 0.003", "z_relative_std = 0.01")).dataset_sha256() == before
+    assert Recipe.load(write_recipe("seed = 7", "seed = 8")).dataset_sha256() != before
+    assert Recipe.load(write_recipe("box = [0.0, 0.3]", "box = [0.0, 0.2]")).dataset_sha256() != before
