@@ -30,7 +30,6 @@ API_HEADERS = ("estimator.h", "fmath.h", "frame.h", "nn.h", "observation.h", "re
 FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno")
 WARNINGS = ("-Wall", "-Wextra", "-Wdouble-promotion", "-Wconversion", "-Wmissing-prototypes", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1")
-STATUS_NAMES = {value: name for name, value in wire.ENUMS["status"].items()}
 APPLIED = (wire.ENUMS["status"]["OK"], wire.ENUMS["status"]["POINTS_SKIPPED"])
 
 
@@ -193,9 +192,10 @@ def _content_hash(sources: list[Path], generated_dir: Path, options: tuple[str, 
 
 
 def _cache_dir() -> Path:
-    if os.access(REPOSITORY / "firmware", os.W_OK):
+    """Beside the sources, or where they are read-only in the user's own cache: never where others may write."""
+    if os.access(REPOSITORY, os.W_OK):
         return REPOSITORY / "build" / "ccore"
-    return Path(tempfile.gettempdir()) / f"eishil-ccore-{os.getuid()}"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "eishil" / "ccore"
 
 
 def _compile(sources: list[Path], generated_dir: Path, options: tuple[str, ...], path: Path) -> None:

@@ -16,11 +16,10 @@ from eishil.model import Model
 from support.core_cases import CASES, Case, make_case
 
 ROOT = Path(__file__).resolve().parents[2]
-# How long an example takes says nothing here, least of all under a sanitizer.
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
-
 SANITIZE = os.environ.get("EISHIL_CORE_SANITIZE") == "1"
+# How long an example takes says nothing here, least of all under a sanitizer; there the second look takes fewer.
+settings.register_profile("core", deadline=None, max_examples=30 if SANITIZE else 100)
+settings.load_profile("core")
 
 
 @pytest.fixture(scope="session", params=CASES)

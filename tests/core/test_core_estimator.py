@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eishil import codegen, wire
@@ -167,7 +167,6 @@ def test_repeats_to_the_bit_and_estimators_do_not_share_state(case: Case) -> Non
     assert state_bytes(alone) == state_bytes(case.core.estimator())
 
 
-@settings(max_examples=150)
 @given(data=st.data())
 def test_any_numbers_are_survived(core: CoreLibrary, data: st.DataObject) -> None:
     """A step is applied whole and leaves finite numbers, or it is refused and changes nothing."""

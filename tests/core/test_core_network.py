@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eishil import codegen
@@ -87,7 +87,6 @@ def test_equality_2_of_a_network_with_fewer_columns_than_a_block(first_light: Mo
     assert_equal(CoreLibrary.build(tmp_path, sanitize=SANITIZE), model, q)
 
 
-@settings(max_examples=200)
 @given(data=st.data())
 def test_equality_2_from_physical_inputs(core: CoreLibrary, first_light: Model, data: st.DataObject) -> None:
     network = first_light.network
