@@ -13,7 +13,7 @@ import numpy as np
 
 from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import Recipe
-from eishil.dataset.tables import Dataset
+from eishil.dataset.tables import SAMPLES, SPECTRA, Dataset
 from eishil.files import sha256_file, write_atomic
 from eishil.filters.choice import Candidate, Choice, choose, process_model
 from eishil.filters.population import AgeingPath
@@ -173,9 +173,10 @@ def _figures(
 
 
 def _provenance(recipe: Recipe, dataset_dir: Path, choice: Choice, figures: dict[str, float]) -> dict[str, str]:
-    manifest = dataset_dir / "manifest.json"
     return {
-        "dataset_manifest_sha256": sha256_file(manifest),
+        "recipe_dataset_sha256": recipe.dataset_sha256(),
+        "samples_sha256": sha256_file(dataset_dir / SAMPLES),
+        "spectra_sha256": sha256_file(dataset_dir / SPECTRA),
         "fitted_on_train": "network, int8 rounding, readouts, fresh state, drift, process model",
         "chosen_on_validation": str(choice.candidate),
         **{f"validation_{name}": f"{value:.4g}" for name, value in figures.items()},

@@ -27,17 +27,21 @@ BLAS_THREADS = 1
 
 @dataclass(frozen=True)
 class Scaling:
-    """Standardisation of inputs (n_inputs,) and outputs (m,)."""
+    """Standardisation of inputs (n_inputs,) and outputs (m,).
+
+    All outputs share one scale: the filter weighs an error in ln ohm the same wherever it is, and outputs that hardly
+    vary would otherwise be fitted better than any instrument measures them.
+    """
 
     input_mean: Array
     input_std: Array
     output_mean: Array
-    output_std: Array
+    output_std: float
 
     @classmethod
     def of(cls, samples: NetworkSamples) -> Scaling:
         v, y = samples.v, samples.ln_ohm
-        return cls(v.mean(axis=0), v.std(axis=0), y.mean(axis=0), y.std(axis=0))
+        return cls(v.mean(axis=0), v.std(axis=0), y.mean(axis=0), float(np.sqrt(y.var(axis=0).mean())))
 
 
 def train(recipe: Recipe, dataset_dir: Path, out_dir: Path, progress: Progress) -> dict[str, float]:
@@ -82,7 +86,7 @@ def fit_network(
             regressor.fit(x, y)
             loss.append(float(regressor.loss_))
             progress("train", done + 1, settings.rounds, f"loss {loss[-1]:.2e}")
-    return _network(regressor, scaling, settings.frequency_Hz), loss
+    return from_regressor(regressor, scaling, settings.frequency_Hz), loss
 
 
 def residual_rms(network: FloatNetwork, samples: NetworkSamples) -> Array:
@@ -91,11 +95,11 @@ def residual_rms(network: FloatNetwork, samples: NetworkSamples) -> Array:
     return np.asarray(np.sqrt(np.mean(error**2, axis=0)))
 
 
-def _network(regressor: MLPRegressor, scaling: Scaling, frequency_Hz: list[float]) -> FloatNetwork:
-    """The regressor with the outputs' scaling folded into its last layer."""
+def from_regressor(regressor: MLPRegressor, scaling: Scaling, frequency_Hz: list[float]) -> FloatNetwork:
+    """The network of a fitted regressor, with the scaling of its outputs folded into the last layer."""
     weights = [weight.T.copy() for weight in regressor.coefs_]
     biases = [bias.copy() for bias in regressor.intercepts_]
-    weights[-1] = scaling.output_std[:, None] * weights[-1]
+    weights[-1] = scaling.output_std * weights[-1]
     biases[-1] = scaling.output_std * biases[-1] + scaling.output_mean
     return FloatNetwork(
         inputs=NETWORK_INPUTS,

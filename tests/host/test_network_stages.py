@@ -1,0 +1,124 @@
+"""`train` and `quantize` as stages: files in, files out, on a data set made of a circuit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eishil.dataset.recipe import Recipe
+from eishil.dataset.tables import SAMPLES, Dataset, write_dataset
+from eishil.errors import RecipeError
+from eishil.filters.ekf import Ekf
+from eishil.filters.replay import measured_cells, replay
+from eishil.model import Model
+from eishil.network.integer import IntegerReference
+from eishil.network.onnx_files import load_float_network
+from eishil.network.quantize import quantize
+from eishil.network.samples import frequency_columns, network_samples
+from eishil.network.train import train
+from eishil.progress import silent
+from support.circuit_dataset import FREQUENCY_HZ, write_circuit_dataset
+
+ROOT = Path(__file__).parents[2]
+
+
+def small_recipe() -> Recipe:
+    recipe = Recipe.load(ROOT / "datasets/recipes/first_light.toml")
+    network = {"hidden": [12, 12], "frequency_Hz": FREQUENCY_HZ.tolist(), "rounds": 4, "iterations_per_round": 100}
+    candidates = {"process_std_scale": [1.0], "mismatch_std": [0.005, 0.05], "n_latents": 4}
+    return recipe.model_copy(
+        update={
+            "network": recipe.network.model_copy(update=network),
+            "filter": recipe.filter.model_copy(update=candidates),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
+    folder = tmp_path_factory.mktemp("stages")
+    write_circuit_dataset(folder / "dataset")
+    train(small_recipe(), folder / "dataset", folder / "model", silent)
+    return folder, quantize(small_recipe(), folder / "dataset", folder / "model", silent)
+
+
+def test_stages_write_files_that_load(made: tuple[Path, dict[str, float]]) -> None:
+    folder, figures = made
+    model = Model.load(folder / "model/model.json")
+    network = load_float_network(folder / "model/network_float.onnx")
+    report = json.loads((folder / "model/training.json").read_text())
+    assert len(report["residual_rms_ln_ohm"]["validation"]) == model.n_observations == 8
+    assert len(report["loss_after_round"]) == 4
+    assert report["spectra"] == {"train": 600 + 12 * 8 - 1, "validation": 32}
+    assert network.frequency_Hz.tolist() == model.frequency_Hz
+    assert figures["saturated_tangents"] == 0
+    assert figures["int8_residual_ln_ohm"] < 0.02
+    assert model.provenance["chosen_on_validation"].endswith("mismatch 0.005 ln ohm")
+
+
+def test_estimates_on_held_out_cells_are_much_better_than_drift(made: tuple[Path, dict[str, float]]) -> None:
+    folder, _ = made
+    recipe, test = small_recipe(), Dataset.open(folder / "dataset").split("test")
+    model = Model.load(folder / "model/model.json")
+    cells = measured_cells(test, frequency_columns(test.frequency_Hz, model.frequency_Hz), recipe.measurement, 1)
+    estimates = replay(model, load_float_network(folder / "model/network_float.onnx"), cells)
+    integer = replay(model, IntegerReference(model.network), cells)
+    spread = float(np.std(np.concatenate([cell.soh - 1 for cell in cells])))
+    assert estimates.rmse < 0.2 * spread
+    assert np.abs(integer.soh - estimates.soh).max() < 0.01
+    assert len(estimates.soh) == 4 * 8 - 1
+
+
+def test_the_test_split_plays_no_part(made: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
+    """Other labels and spectra of the test cells give the same model but for the data set's checksum."""
+    folder, _ = made
+    data = Dataset.open(folder / "dataset")
+    is_test = (data.samples["split"] == "test").to_numpy()
+    samples, z_ohm = data.samples.copy(), data.z_ohm.copy()
+    samples.loc[is_test, ["soh", "lli", "voltage_V"]] *= 0.5
+    z_ohm[is_test] *= 3.0
+    write_dataset(tmp_path / "dataset", samples, data.frequency_Hz, z_ohm, {})
+    train(small_recipe(), tmp_path / "dataset", tmp_path / "model", silent)
+    quantize(small_recipe(), tmp_path / "dataset", tmp_path / "model", silent)
+    for name in ("network_float.onnx", "network_int8.onnx", "training.json"):
+        assert (tmp_path / "model" / name).read_bytes() == (folder / "model" / name).read_bytes()
+    one, other = (Model.load(place / "model/model.json") for place in (tmp_path, folder))
+    assert one.provenance["samples_sha256"] != other.provenance["samples_sha256"]
+    assert one.model_copy(update={"provenance": {}}) == other.model_copy(update={"provenance": {}})
+
+
+def test_series_resistance_is_taken_out_of_the_targets(made: tuple[Path, dict[str, float]]) -> None:
+    data = Dataset.open(made[0] / "dataset").split("validation")
+    whole = data.select((data.samples["reason"] == "").to_numpy())
+    targets = network_samples(whole, FREQUENCY_HZ).ln_ohm
+    resistance = 1e-3 * whole.samples["contact_resistance_mOhm"].to_numpy()
+    np.testing.assert_allclose(np.exp(targets[:, 0]), whole.z_ohm[:, 0].real - resistance)
+    np.testing.assert_allclose(np.exp(targets[:, 4:]), -whole.z_ohm.imag)
+
+
+def test_masked_spectra_are_left_out_and_their_cycles_elapse(made: tuple[Path, dict[str, float]]) -> None:
+    recipe, test = small_recipe(), Dataset.open(made[0] / "dataset").split("test")
+    cells = measured_cells(test, [0, 1, 2, 3], recipe.measurement, 1)
+    assert [len(cell.steps) for cell in cells] == [8, 8, 8, 7]
+    assert [step.elapsed_cycles for step in cells[3].steps] == [0.0, 100.0, 100.0, 100.0, 100.0, 100.0, 200.0]
+    model = Model.load(made[0] / "model/model.json")
+    ekf = Ekf(model, load_float_network(made[0] / "model/network_float.onnx"))
+    for step in cells[3].steps:
+        ekf.step(step)
+    assert ekf.cycles == 700.0
+
+
+def test_a_frequency_that_the_data_set_lacks_is_named() -> None:
+    with pytest.raises(RecipeError, match=r"0\.5 Hz is not in the data set.*0\.1, 1, 10, 1000"):
+        frequency_columns(FREQUENCY_HZ, [0.1, 0.5])
+
+
+def test_quantize_without_a_trained_network_names_the_command(tmp_path: Path) -> None:
+    write_circuit_dataset(tmp_path / "dataset", snapshots=20)
+    with pytest.raises(RecipeError, match="eishil train"):
+        quantize(small_recipe(), tmp_path / "dataset", tmp_path / "model", silent)
+    assert (tmp_path / "dataset" / SAMPLES).exists()
+    assert not (tmp_path / "model").exists()

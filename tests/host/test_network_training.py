@@ -1,0 +1,158 @@
+"""Training, process models and the choice between them, on small problems with known answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eishil.dataset.recipe import NetworkRecipe, Recipe
+from eishil.filters import readout
+from eishil.filters.choice import Candidate, choose
+from eishil.filters.ekf import Ekf
+from eishil.filters.population import AgeingPath, latent_trajectories, random_walk
+from eishil.filters.replay import Estimates, MeasuredCell
+from eishil.model import Mode, Model
+from eishil.network.onnx_files import load_float_network
+from eishil.network.samples import NetworkSamples
+from eishil.network.train import fit_network, residual_rms
+from eishil.progress import silent
+from support.random_models import random_estimator, random_steps
+
+ROOT = Path(__file__).parents[2]
+FIRST_LIGHT = ROOT / "datasets/models/first_light"
+MODES = [Mode(name=name, unit="1", minimum=0.0, maximum=1.0) for name in ("a", "b")]
+
+
+def smooth_samples(rng: np.random.Generator, n: int) -> NetworkSamples:
+    """A circuit: resistance, one arc and a Warburg tail, at 0.1 and 100 Hz."""
+    v = rng.uniform([0, 0, 0, 0, 3.4, 3.2], [0.3, 0.3, 0.3, 1.5, 4.0, 3.5], (n, 6))
+    omega = 2 * np.pi * np.array([0.1, 100.0])
+    arc = (0.01 + 0.01 * v[:, 3] + 0.02 * v[:, 1]) * np.exp(2 * (v[:, 5] - 3.35))
+    tail = 0.01 * (1 + v[:, 0] + (v[:, 4] - 3.7) ** 2) / (1 - v[:, 2])
+    z = 0.01 + arc[:, None] / (1 + 1j * omega * 0.01) + tail[:, None] / np.sqrt(1j * omega)
+    return NetworkSamples(v, np.log(np.concatenate([z.real, -z.imag], axis=1)))
+
+
+def settings(**changes: object) -> NetworkRecipe:
+    values = {"hidden": [12, 12], "frequency_Hz": [0.1, 100.0], "seed": 3, "rounds": 3, "iterations_per_round": 60}
+    return NetworkRecipe(**(values | changes))
+
+
+def test_training_learns_a_circuit_and_does_so_again() -> None:
+    rng = np.random.default_rng(0)
+    train, fresh = smooth_samples(rng, 1500), smooth_samples(rng, 500)
+    network, loss = fit_network(settings(), train, silent)
+    assert loss[0] > loss[1] > loss[2]
+    assert np.all(residual_rms(network, fresh) < 0.05 * fresh.ln_ohm.std())
+    again, _ = fit_network(settings(), train, silent)
+    for one, other in zip(network.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    other, _ = fit_network(settings(seed=4), train, silent)
+    assert not np.array_equal(network.weights[0], other.weights[0])
+
+
+def test_random_walk_has_the_population_slope_and_width() -> None:
+    """Straight paths of 1000 cycles whose ends have a known mean and spread."""
+    ends = np.array([[0.1, 0.3], [0.2, 0.5], [0.3, 0.4]])
+    cycles = np.linspace(0.0, 1000.0, 11)
+    paths = [AgeingPath(cycles, 0.01 + cycles[:, None] / 1000 * end) for end in ends]
+    process = random_walk(paths, MODES, std_scale=2.0)
+    np.testing.assert_allclose([s.drift_per_cycle for s in process.states], ends.mean(axis=0) / 1000)
+    variance = [s.process_variance_per_cycle for s in process.states]
+    np.testing.assert_allclose(variance, 4.0 * ends.var(axis=0) / 1000)
+    np.testing.assert_allclose(process.priors[0].mean, [0.01, 0.01])
+
+
+def test_latent_trajectories_have_the_moments_of_the_population() -> None:
+    rng = np.random.default_rng(1)
+    cycles = np.linspace(0.0, 900.0, 10)
+    paths = [
+        AgeingPath(cycles, np.column_stack([a * (cycles / 900) ** p, b + a * cycles / 900]))
+        for a, b, p in rng.uniform([0.1, 0.0, 0.5], [0.3, 0.1, 1.5], (40, 3))
+    ]
+    process = latent_trajectories(paths, MODES, n_latents=16, n_nodes=10, std_scale=1.0)
+    trajectory = process.trajectory
+    assert trajectory is not None
+    assert trajectory.cycle_spacing == pytest.approx(100.0)
+    curves = np.array([path.modes for path in paths])
+    np.testing.assert_allclose(trajectory.mean, curves.mean(axis=0), atol=1e-12)
+    phi = np.array(trajectory.phi)
+    np.testing.assert_allclose(np.sum(phi**2, axis=2), curves.var(axis=0, ddof=1), rtol=1e-3, atol=1e-9)
+    first_two = np.cov(curves[:, 3, 0], curves[:, 8, 1])[0, 1]
+    assert phi[3, 0] @ phi[8, 1] == pytest.approx(first_two, rel=1e-3)
+
+
+def test_a_path_that_ends_early_goes_on_with_its_last_slope() -> None:
+    line = np.linspace(0.0, 1.0, 11)[:, None] * [1.0, 2.0]
+    full, short = AgeingPath(np.linspace(0, 100, 11), line), AgeingPath(np.linspace(0, 50, 6), line[:6])
+    bent = AgeingPath(full.cycles, line**2)
+    process = latent_trajectories([full, short, bent], MODES, n_latents=2, n_nodes=11, std_scale=1.0)
+    assert process.trajectory is not None
+    np.testing.assert_allclose(process.trajectory.mean, (2 * line + line**2) / 3, atol=1e-12)
+
+
+def test_score_asks_for_small_errors_and_honest_sigmas() -> None:
+    label = np.zeros(1000)
+    error = np.random.default_rng(2).normal(0.0, 0.01, 1000)
+
+    def score(scale: float, sigma: float) -> float:
+        return Estimates(scale * error, np.full(1000, sigma), label, label).negative_log_likelihood
+
+    assert score(1.0, 0.01) < min(score(1.0, 0.002), score(1.0, 0.05), score(3.0, 0.03))
+    honest = Estimates(error, np.full(1000, 0.01), label, label)
+    assert honest.coverage(1.0) == pytest.approx(0.683, abs=0.04)
+    assert honest.coverage(2.0) == pytest.approx(0.954, abs=0.02)
+
+
+def test_choice_finds_the_noise_that_the_spectra_have() -> None:
+    """Spectra of the model's own states with 0.02 ln ohm of noise: too small and too large a floor score worse."""
+    rng = np.random.default_rng(5)
+    model, network = random_estimator(rng, n_readouts=1)
+    still = [s.model_copy(update={"drift_per_cycle": 0.0, "process_variance_per_cycle": 0.0}) for s in model.states]
+    model = model.model_copy(update={"states": still})
+    prior = model.priors[0]
+    near = (np.array(prior.covariance) / 100).tolist()  # so that h is nearly linear and the filter nearly exact
+    prior = prior.model_copy(update={"covariance": near})
+    model = model.model_copy(update={"priors": [prior]})
+    names = [mode.name for mode in model.modes]
+    cells = []
+    for index in range(25):
+        x = rng.multivariate_normal(prior.mean, prior.covariance)
+        truth = Ekf(model, network)
+        steps = []
+        for step in random_steps(rng, model, network, 4, spoiled=0.0):
+            noise = rng.normal(0.0, 0.02, model.n_observations)
+            ln = truth.linearise(x, 0.0, step.voltage_V, step.temperature_degC).h + noise
+            real, imaginary = np.split(np.exp(ln), 2)
+            steps.append(replace(step, z_ohm=real - 1j * imaginary))
+        soh = readout.evaluate(model.readouts[0], names, x)[0] + rng.normal(0.0, model.readouts[0].residual_std, 4)
+        cells.append(MeasuredCell(str(index), tuple(steps), soh))
+
+    def build(candidate: Candidate) -> Model:
+        variance = [candidate.mismatch_std**2] * model.n_observations
+        noise = model.noise.model_copy(update={"variance": variance, "voltage_std_V": 0.0, "temperature_std_K": 0.0})
+        return model.model_copy(update={"noise": noise})
+
+    candidates = [Candidate("random_walk", 1.0, std) for std in (0.002, 0.02, 0.3)]
+    choice = choose(candidates, build, network, cells, lambda done, note: None)
+    assert choice.candidate.mismatch_std == 0.02
+
+
+def test_committed_model_is_of_the_committed_recipe() -> None:
+    recipe = Recipe.load(ROOT / "datasets/recipes/first_light.toml")
+    model = Model.load(FIRST_LIGHT / "model.json")
+    network = load_float_network(FIRST_LIGHT / "network_float.onnx")
+    assert model.name == recipe.name
+    assert model.provenance["recipe_dataset_sha256"] == recipe.dataset_sha256()
+    assert model.frequency_Hz == network.frequency_Hz.tolist() == recipe.network.frequency_Hz
+    assert tuple(model.network.inputs) == network.inputs
+    assert [mode.name for mode in model.modes] == [
+        "lli",
+        "lam_ne",
+        "lam_pe",
+        "log10_sei_thickness",
+        "contact_resistance",
+    ]
