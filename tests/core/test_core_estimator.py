@@ -14,6 +14,7 @@ from eishil import codegen, wire
 from eishil.ccore import CEstimator, CoreLibrary
 from eishil.filters.ekf import Ekf
 from eishil.filters.step import StepInput, StepOutput
+from eishil.model import Model
 from eishil.network.integer import IntegerReference
 from support.core_cases import Case
 from support.random_models import random_steps
@@ -117,6 +118,16 @@ def test_which_part_of_a_bad_point_is_left_out(case: Case, z_real_ohm: float, z_
     reference = Ekf(case.model, IntegerReference(case.model.network)).step(spoiled)
     out = case.core.estimator().step(spoiled)
     assert out.n_used == reference.n_used == case.model.n_observations - lost
+
+
+def test_a_point_whose_expected_impedance_is_negative_is_left_out(core: CoreLibrary, first_light: Model) -> None:
+    estimator = core.estimator()
+    estimator.state.filter[0].x[first_light.mode_index("contact_resistance")] = -1000.0  # mOhm
+    n = first_light.n_frequencies
+    step = StepInput(0.0, 3.7, 25.0, np.full(n, 0.02 - 0.01j), np.ones(n, dtype=bool))
+    out = estimator.step(step)
+    assert (out.status, out.n_used) == (STATUS["POINTS_SKIPPED"], n)  # the imaginary parts
+    assert np.isfinite(out.x).all()
 
 
 REFUSED = [
