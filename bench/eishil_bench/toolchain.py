@@ -129,3 +129,7 @@ def _describe(folder: Path, kind: str, name: str, version: str) -> None:
     (folder / ".piopm").write_text(json.dumps({"type": kind, "name": name, "version": version, "spec": spec}))
     if kind == "tool":
         (folder / "package.json").write_text(json.dumps({"name": name, "version": version}))
+
+
+if __name__ == "__main__":  # for a plain `pio run`: docs/firmware.md
+    print(prepare_core_dir(PROJECT_ROOT / "build" / "platformio-core"))

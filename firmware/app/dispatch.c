@@ -174,6 +174,7 @@ static size_t answer(dispatch_t *d, const request_t *request, size_t body_bytes)
     return answer_error(d, type, WIRE_STATUS_UNKNOWN_MESSAGE);
 }
 
+/* The cache is one request deep: whatever comes next, a hello too, displaces it. */
 static bool is_repeated(const dispatch_t *d, const request_t *request, size_t length)
 {
     return d->last_length == length && memcmp(&d->last_request, request, length) == 0;
@@ -186,7 +187,7 @@ static void answer_request(dispatch_t *d, const request_t *request, size_t lengt
     d->reply.header.sequence = request->header.sequence;
     d->reply_length = sizeof(wire_header_t) + answer(d, request, length - sizeof(wire_header_t));
     memcpy(&d->last_request, request, length);
-    d->last_length = request->header.type == WIRE_HELLO_REQUEST ? 0U : length;
+    d->last_length = length;
 }
 
 bool dispatch_frame(dispatch_t *d, frame_result_t result, const request_t *request, size_t length)

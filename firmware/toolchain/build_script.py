@@ -73,7 +73,7 @@ if EMBEDDED:
     env.AddCustomTarget(
         "flash",
         "$BUILD_DIR/firmware.elf",
-        '"$PYTHONEXE" -m pyocd load --target stm32f446re "$BUILD_DIR/firmware.elf"',
+        '"$PYTHONEXE" -m pyocd load --no-wait --target stm32f446re "$BUILD_DIR/firmware.elf"',
         title="Flash",
         description="Write the image with pyOCD over ST-LINK (not tried on hardware)",
     )

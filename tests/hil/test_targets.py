@@ -135,6 +135,15 @@ def test_killed_target_names_the_signal(tmp_path: Path) -> None:
         read_until_death(dut)
 
 
+def test_sanitizer_has_the_last_word(tmp_path: Path) -> None:
+    text = "echo 'ekf.c:7:3: runtime error: signed integer overflow' >&2; echo '    #0 main' >&2; exit 1"
+    with (
+        program(tmp_path, text) as dut,
+        pytest.raises(TargetError, match=r"exit code 1: ekf\.c:7:3: runtime error: signed integer overflow"),
+    ):
+        read_until_death(dut)
+
+
 def test_write_to_a_dead_target_is_told(tmp_path: Path) -> None:
     with program(tmp_path, "exit 4") as dut, pytest.raises(TargetError, match="ended with exit code 4"):
         end = time.monotonic() + 20.0

@@ -64,7 +64,7 @@ class SerialDut(DutBase):
         """Hardware reset through the probe; the port stays open, what was on the line is thrown away."""
         if find_spec("pyocd") is None:
             raise ToolError(f"target {self.name}: a reset needs pyOCD: pip install 'eishil[firmware]'")
-        command = [sys.executable, "-m", "pyocd", "reset", "--target", self.spec.probe_target]
+        command = [sys.executable, "-m", "pyocd", "reset", "--no-wait", "--target", self.spec.probe_target]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_RESET_TIMEOUT_s, check=False)
         except subprocess.TimeoutExpired:
