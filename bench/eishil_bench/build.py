@@ -60,7 +60,6 @@ def build_firmware(env: str, generated_dir: Path, out_dir: Path) -> FirmwareImag
         A tool is missing or the build failed; the sentence has the compiler's first error.
     """
     out_dir = out_dir.resolve()
-    out_dir.mkdir(parents=True, exist_ok=True)
     objects = out_dir / "pio" / "build" / env
     _run_platformio(env, generated_dir.resolve(), out_dir)
     elf = out_dir / "firmware.elf"
@@ -93,6 +92,8 @@ def _run_platformio(env: str, generated_dir: Path, out_dir: Path) -> None:
         "EISHIL_GENERATED_DIR": str(generated_dir),
         "PLATFORMIO_WORKSPACE_DIR": str(out_dir / "pio"),
     }
+    # Before PlatformIO runs: what cannot be written is told in a sentence, not in its traceback.
+    write_atomic(out_dir / "build.log", "")
     command = [sys.executable, "-m", "platformio", "run", "-e", env, "-d", str(toolchain.PROJECT_ROOT)]
     try:
         done = subprocess.run(

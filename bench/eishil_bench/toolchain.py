@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from eishil.errors import ToolError
 
@@ -26,6 +26,7 @@ STAND_INS = PROJECT_ROOT / "firmware" / "toolchain" / "platforms"
 COMPILER = "arm-none-eabi-gcc"
 OLDEST_COMPILER = (10, 3)
 APT_LINE = "sudo apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+_LOCK_TIMEOUT_s = 120.0
 SCONS_LAUNCHER = "import sys\n\nfrom SCons.Script import main\n\nsys.exit(main())\n"
 
 
@@ -57,13 +58,24 @@ def prepare_core_dir(cache: Path) -> Path:
     compiler, version = cross_compiler()
     scons = _package_folder("SCons")
     core_dir = cache / _content_key(compiler, version, scons)
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "lock", timeout=120):
-        if not core_dir.is_dir():
-            scratch = Path(tempfile.mkdtemp(prefix="new-", dir=cache))
-            _fill(scratch, compiler, version, scons)
-            scratch.rename(core_dir)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / "lock", timeout=_LOCK_TIMEOUT_s):
+            if not core_dir.is_dir():
+                _make(core_dir, compiler, version, scons)
+    except Timeout:
+        raise ToolError(f"{cache}: another build has held the lock for {_LOCK_TIMEOUT_s:g} s") from None
+    except OSError as error:
+        raise ToolError(f"{cache}: PlatformIO's core directory cannot be made: {error.strerror or error}") from None
     return core_dir
+
+
+def _make(core_dir: Path, compiler: Path, version: tuple[int, int, int], scons: Path) -> None:
+    """All of it or nothing: filled under another name, then renamed."""
+    with tempfile.TemporaryDirectory(prefix="new-", dir=core_dir.parent) as scratch:
+        filled = Path(scratch) / core_dir.name
+        _fill(filled, compiler, version, scons)
+        filled.rename(core_dir)
 
 
 def cross_compiler() -> tuple[Path, tuple[int, int, int]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from eishil.errors import ToolError
+from eishil.errors import EishilError, ToolError
 from eishil_bench import toolchain
 from eishil_bench.build import FirmwareImage, build_firmware, read_image
 from eishil_bench.stack import CallGraph, worst_case_bytes
@@ -97,6 +97,12 @@ def test_compile_error_is_told_with_its_place(copied_checkout: Path, tmp_path: P
 def test_missing_model_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"has no model\.c; `eishil generate RECIPE` makes one"):
         build_firmware("native", tmp_path, tmp_path / "out")
+
+
+def test_folder_that_cannot_be_made_is_told(tmp_path: Path, generated_dir: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EishilError, match=r"build\.log: cannot be written: Not a directory"):
+        build_firmware("native", generated_dir, tmp_path / "file" / "out")
 
 
 def test_what_is_no_firmware_is_refused(tmp_path: Path) -> None:

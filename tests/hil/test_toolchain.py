@@ -72,6 +72,22 @@ def test_old_compiler_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         toolchain.cross_compiler()
 
 
+def test_core_dir_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ToolError, match=r"core directory cannot be made: Not a directory"):
+        toolchain.prepare_core_dir(tmp_path / "file" / "cache")
+
+
+def test_half_made_core_dir_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(toolchain, "_describe", full)
+    with pytest.raises(ToolError, match="No space left on device"):
+        toolchain.prepare_core_dir(tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
 def test_missing_platformio_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(build, "find_spec", lambda name: None)
     with pytest.raises(ToolError, match=r"PlatformIO is not installed: pip install 'eishil\[firmware\]'"):
