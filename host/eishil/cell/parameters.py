@@ -76,23 +76,30 @@ def scalar(parameter_set: str, name: str) -> float:
 def discretised(parameter_set: str, model: str, mesh: str) -> Any:
     """The discretised PyBaMM model with `INPUTS` left open and the current as an algebraic state.
 
-    `pybamm.EISSimulation` turns the current into a state and discretises; what is linearised, and where, is not left to
-    it: it takes the raw initial conditions and stacks inputs in the order of a dict.
+    Raises
+    ------
+    EishilError
+        A name is unknown, or the parameter set lacks what the model needs.
     """
-    mesh_points = _named(MESHES, mesh, "mesh")
+    if mesh not in MESHES:
+        raise EishilError(f"mesh {mesh!r} is unknown; there are {', '.join(MESHES)}")
     if model not in MODELS:
         raise EishilError(f"model {model!r} is unknown; there are {', '.join(MODELS)}")
     try:
-        simulation = _simulation(parameter_values(parameter_set).copy(), model, mesh_points)
-        simulation.build()
+        built = simulation(parameter_values(parameter_set).copy(), model, MESHES[mesh])
+        built.build()
     except (KeyError, TypeError, ValueError, pybamm.ModelError, pybamm.OptionError) as error:
-        raise EishilError(
-            f"parameter set {parameter_set!r} cannot be used with {model}: {str(error).splitlines()[0]}"
-        ) from error
-    return simulation.built_model
+        reason = str(error.args[0] if error.args else error).splitlines()[0]
+        raise EishilError(f"parameter set {parameter_set!r} cannot be used with {model}: {reason}") from error
+    return built.built_model
 
 
-def _simulation(values: Any, model: str, mesh: Mesh) -> Any:
+def simulation(values: Any, model: str, mesh: Mesh) -> Any:
+    """A `pybamm.EISSimulation` on a mesh; it makes inputs of `INPUTS` in `values`.
+
+    It is used to turn the current into a state and to discretise. What is linearised, and where, is not left to it: it
+    takes the raw initial conditions and stacks inputs in the order of a dict.
+    """
     values.update({name: "[input]" for name in INPUTS.values()}, check_already_exists=False)
     # Isothermal models read the ambient temperature, lumped ones the initial one: they are one input here.
     values.update({"Initial temperature [K]": pybamm.InputParameter(INPUTS["temperature_K"])})
@@ -105,9 +112,3 @@ def _simulation(values: Any, model: str, mesh: Mesh) -> Any:
     return pybamm.EISSimulation(
         built, parameter_values=values, submesh_types=submeshes, var_pts=built.default_var_pts | counts
     )
-
-
-def _named(table: dict[str, Mesh], name: str, what: str) -> Mesh:
-    if name not in table:
-        raise EishilError(f"{what} {name!r} is unknown; there are {', '.join(table)}")
-    return table[name]
