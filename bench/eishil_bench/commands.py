@@ -40,11 +40,12 @@ def build(recipe: Path, env: str, out: Path) -> None:
 
 def run(recipe: Path, target: str, port: str | None, out: Path, workers: int) -> bool:
     """Everything from the data set to the report; whether all limits were kept."""
-    from eishil_bench.dut import target_spec
+    from eishil_bench.dut import require_emulator, target_spec
     from eishil_bench.limits import load_limits
 
     # What can be wrong without any work is found before minutes are spent on a data set.
     spec, bounds, workspace = target_spec(target), load_limits(), Workspace.open(recipe, out)
+    require_emulator(spec)
     with workspace.locked():
         for stage in pipeline.STAGES:
             _make(workspace, stage, workers, force=False)
@@ -102,7 +103,6 @@ def _measure(
 ) -> Results:
     """Run the target over the held-out trajectories and write table and results."""
     from eishil.dataset.tables import Dataset
-
     from eishil.filters.ekf import Ekf
     from eishil.network.onnx_files import load_float_network
     from eishil_bench import run_table

@@ -78,6 +78,7 @@ def _tools() -> list[Finding]:
         _tool("arm-none-eabi-gcc", "firmware", CROSS_COMPILER, needed=True),
         _tool("qemu-system-arm", "target qemu", "apt-get install qemu-system-arm", needed=True),
         _package("pyocd", "firmware", needed=False),
+        _tool("renode", "target renode", "docs/renode.md", needed=False),
         _tool("chromium", "looking at the report without a desktop", "apt-get install chromium", needed=False),
     ]
 

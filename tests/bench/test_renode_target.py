@@ -205,15 +205,17 @@ def test_nothing_is_left_when_the_bench_is_killed(renode, image, tmp_path) -> No
     script = (
         "import sys, time; from pathlib import Path; from eishil_bench.dut import target_spec\n"
         "from eishil_bench.dut.renode import RenodeDut\n"
-        "for monitor in ('stdin', 'socket'):\n"
-        "    spec = target_spec('renode').model_copy(update={'monitor': monitor})\n"
-        "    RenodeDut(spec, Path(sys.argv[1])).start()\n"
+        "specs = [target_spec('renode').model_copy(update={'monitor': way}) for way in ('stdin', 'socket')]\n"
+        "duts = [RenodeDut(spec, Path(sys.argv[1])) for spec in specs]\n"
+        "for dut in duts: dut.start()\n"
         "print('up', flush=True); time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script, str(image)], stdout=subprocess.PIPE) as bench:
-        assert bench.stdout is not None and bench.stdout.readline() == b"up\n"
-        assert len(children_of(tmp_path)) == 2
-        os.kill(bench.pid, signal.SIGKILL)
+        try:
+            assert bench.stdout is not None and bench.stdout.readline() == b"up\n"
+            assert len(children_of(tmp_path)) == 2
+        finally:
+            bench.kill()
     deadline = time.monotonic() + 10.0
     while children_of(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -14,7 +14,7 @@ from eishil_bench.dut.base import Dut, TargetSpec
 if TYPE_CHECKING:
     from eishil_bench.build import FirmwareImage
 
-__all__ = ["ROSTER", "Dut", "TargetSpec", "load_targets", "open_dut", "target_spec"]
+__all__ = ["ROSTER", "Dut", "TargetSpec", "load_targets", "open_dut", "require_emulator", "target_spec"]
 
 ROSTER = Path(__file__).resolve().parents[2] / "targets.toml"
 
@@ -50,6 +50,18 @@ def target_spec(name: str) -> TargetSpec:
     if name not in targets:
         raise TargetError(f"unknown target {name!r}; known are {', '.join(targets)} (bench/targets.toml)")
     return targets[name]
+
+
+def require_emulator(spec: TargetSpec) -> None:
+    """ToolError where the program that a target runs in is not installed; the sentence says how to get it."""
+    if spec.kind == "qemu":
+        from eishil_bench.dut.qemu import find_qemu
+
+        find_qemu()
+    elif spec.kind == "renode":
+        from eishil_bench.dut.renode_process import find_renode
+
+        find_renode()
 
 
 def open_dut(target: str, image: FirmwareImage, *, port: str | None = None) -> Dut:

@@ -17,6 +17,14 @@ from eishil_bench.dut.process import ProcessDut
 PROGRAM = "qemu-system-arm"
 
 
+def find_qemu() -> str:
+    """The program; ToolError where it is not installed."""
+    program = shutil.which(PROGRAM)
+    if program is None:
+        raise ToolError(f"{PROGRAM} is not installed: sudo apt-get install qemu-system-arm")
+    return program
+
+
 class QemuDut(ProcessDut):
     """Runs the image on an emulated machine; its line is the second serial port, USART2.
 
@@ -32,9 +40,7 @@ class QemuDut(ProcessDut):
         self._extra = list(extra)
 
     def _command(self, line: int) -> list[str]:
-        program = shutil.which(PROGRAM)
-        if program is None:
-            raise ToolError(f"{PROGRAM} is not installed: sudo apt-get install qemu-system-arm")
+        program = find_qemu()
         if not self._image.is_file():
             raise TargetError(f"target {self.name}: {self._image} is not there; `eishil build RECIPE` makes it")
         machine = ["-machine", self.spec.machine, "-kernel", str(self._image), "-icount", "shift=0,sleep=off"]
