@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
@@ -71,7 +72,7 @@ def tell_results(results: Results, report: Path) -> None:
     console.print(_summary(results))
     console.print(_checks(results))
     for failure in results.failures:
-        console.print(f"[bold red]missed[/]  {failure}", soft_wrap=True)
+        console.print(f"[bold red]missed[/]  {escape(failure)}", soft_wrap=True)
     verdict = (
         "[bold green]passed[/]" if results.passed else f"[bold red]failed[/] ({len(results.failures)} limits missed)"
     )
