@@ -10,8 +10,38 @@ from filelock import FileLock
 from eishil.codegen import generate
 from eishil.model import Model
 from eishil_bench.build import FirmwareImage, build_firmware
+from eishil_bench.dut import load_targets
 
 ROOT = Path(__file__).resolve().parents[1]
+DEFAULT_TARGETS = ("native", "native_sanitized", "qemu")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--target",
+        action="append",
+        metavar="NAME",
+        help=f"run the tests of this target instead of those of {', '.join(DEFAULT_TARGETS)}; may be repeated. "
+        "A named target that is not there fails.",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of a target are those with its name in a parameter or in the marker `target`; the others always run."""
+    chosen = config.getoption("--target") or DEFAULT_TARGETS
+    known = set(load_targets())
+    if unknown := set(chosen) - known:
+        raise pytest.UsageError(f"--target {unknown.pop()}: known are {', '.join(sorted(known))}")
+    wanted = [item for item in items if targets_of(item) & known <= set(chosen)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+    items[:] = wanted
+
+
+def targets_of(item: pytest.Item) -> set[str]:
+    """Strings that may be targets: parameters and markers."""
+    callspec = getattr(item, "callspec", None)
+    named = {value for value in callspec.params.values() if isinstance(value, str)} if callspec else set()
+    return named | {marker.args[0] for marker in item.iter_markers("target")}
 
 
 @pytest.fixture(scope="session")

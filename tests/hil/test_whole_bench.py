@@ -46,13 +46,14 @@ def sanitized_run(workspace):
     return run(workspace, "native_sanitized")
 
 
-@pytest.mark.parametrize("target", ["native_sanitized", "qemu"])
+@pytest.mark.parametrize("target", ["native_sanitized", "qemu", "renode"])
 def test_whole_bench(workspace, sanitized_run, target):
-    answer, results, table = run(workspace, target) if target == "qemu" else sanitized_run
+    emulated = target != "native_sanitized"
+    answer, results, table = run(workspace, target) if emulated else sanitized_run
     assert results.keys() >= REQUIRED
     assert (results["cells"], results["spectra"], results["masked_spectra"]) == (CELLS, CELLS * STEPS - 1, 1)
-    assert results["clock"] == ("instructions" if target == "qemu" else "none")
-    assert (results["count_per_step"] is not None) == (target == "qemu")
+    assert results["clock"] == ("instructions" if emulated else "none")
+    assert (results["count_per_step"] is not None) == emulated
     assert results["link"]["lost"] == 0 and results["size"]["flash_bytes"] > 0
     error = table["device_soh"] - table["soh"]
     assert results["soh_rmse_device"] == pytest.approx(np.sqrt((error**2).mean()))
@@ -61,8 +62,8 @@ def test_whole_bench(workspace, sanitized_run, target):
     assert answer.returncode == (0 if results["passed"] else 1)
     assert results["passed"] == (results["failures"] == [])
     assert all(failure in answer.stdout for failure in results["failures"])
-    if target == "qemu":
-        assert "prepared on qemu" in workspace.report.read_text()
+    if emulated:
+        assert f"prepared on {target}" in workspace.report.read_text()
 
 
 def test_second_run_reuses_and_says_so_and_gives_the_same_estimates(workspace, sanitized_run):
