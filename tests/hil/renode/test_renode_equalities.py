@@ -15,16 +15,17 @@ from eishil_bench.dut import open_dut
 from eishil_bench.dut.renode_faults import executed_instructions
 from eishil_bench.limits import load_limits
 from eishil_bench.session import DeviceStep, Session, stream
-from hil.test_equalities import bits, on_target, spectra
+from support.estimates import bits, life_of_spectra
 
 # A count starts and ends with a read of the counter, and QEMU's TIM2 takes another path through port_count than the
 # DWT: a load, a compare and a branch each time. One watchdog tick, an empty interrupt, may fall into a step.
 COUNT_DIFFERENCE = 40
+STEPS = 30
 
 
 @pytest.fixture(scope="module")
 def measured(first_light_model: Model) -> list[StepInput]:
-    return list(spectra(first_light_model.to_json()))
+    return life_of_spectra(first_light_model, STEPS)
 
 
 def steps_on(target: str, image: FirmwareImage, model: Model, inputs: list[StepInput]) -> list[DeviceStep]:
@@ -37,13 +38,13 @@ def steps_on(target: str, image: FirmwareImage, model: Model, inputs: list[StepI
 def test_equality_3_float32_core_is_bit_equal_on_renode(first_light_model, qemu_image, generated_dir, measured):
     estimator = CoreLibrary.build(generated_dir).estimator()
     host = [bits(estimator.step(step)) for step in measured]
-    assert [bits(output) for output in on_target("renode", qemu_image, first_light_model, measured)] == host
+    assert [bits(step.output) for step in steps_on("renode", qemu_image, first_light_model, measured)] == host
 
 
 def test_equality_4_float32_against_float64_within_limits_on_renode(first_light_model, qemu_image, measured):
     ekf = Ekf(first_light_model, IntegerReference(first_light_model.network))
     reference = [ekf.step(step) for step in measured]
-    device = on_target("renode", qemu_image, first_light_model, measured)
+    device = [step.output for step in steps_on("renode", qemu_image, first_light_model, measured)]
     difference = np.array([d.readout[0] - r.readout[0] for d, r in zip(device, reference, strict=True)])
     limits = load_limits()
     assert np.sqrt(np.mean(difference**2)) <= limits["rms_soh_difference"].at_most

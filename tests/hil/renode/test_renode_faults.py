@@ -18,7 +18,7 @@ from eishil_bench.dut.renode_faults import (
     symbol,
 )
 from eishil_bench.session import Session, stream
-from hil.test_equalities import bits, spectra
+from support.estimates import bits, life_of_spectra
 from support.line import Line, frame
 
 STEPS = 6
@@ -26,7 +26,7 @@ STEPS = 6
 
 @pytest.fixture(scope="module")
 def measured(first_light_model: Model) -> list[StepInput]:
-    return list(spectra(first_light_model.to_json()))[:STEPS]
+    return life_of_spectra(first_light_model, STEPS)
 
 
 def estimates(dut: RenodeDut, model: Model, inputs: list[StepInput]) -> list[tuple[object, ...]]:
