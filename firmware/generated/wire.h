@@ -10,8 +10,8 @@
 /* First 8 bytes of the SHA-256 over the table. */
 #define WIRE_DIGEST {0x07, 0x28, 0x38, 0x6b, 0x02, 0x8d, 0x7f, 0xd3}
 
-#define WIRE_N_STATES 5U
-#define WIRE_N_COVARIANCE 15U
+#define WIRE_N_STATES 16U
+#define WIRE_N_COVARIANCE 136U
 #define WIRE_N_FREQUENCIES 11U
 #define WIRE_N_OBSERVATIONS 22U
 #define WIRE_N_INPUTS 6U
@@ -20,7 +20,7 @@
 
 /* The longest bodies. */
 #define WIRE_REQUEST_BYTES_MAX 104U
-#define WIRE_REPLY_BYTES_MAX 624U
+#define WIRE_REPLY_BYTES_MAX 636U
 
 #define WIRE_HELLO_REQUEST 0x01U
 #define WIRE_HELLO_REPLY 0x81U
@@ -127,8 +127,8 @@ typedef struct {
     float readout[WIRE_N_READOUTS]; /* SOH first */
     float readout_sigma[WIRE_N_READOUTS];
 } wire_step_reply_t;
-_Static_assert(sizeof(wire_step_reply_t) == 108U, "wire_step_reply_t is padded");
-_Static_assert(offsetof(wire_step_reply_t, readout_sigma) == 104U, "wire_step_reply_t is padded");
+_Static_assert(sizeof(wire_step_reply_t) == 636U, "wire_step_reply_t is padded");
+_Static_assert(offsetof(wire_step_reply_t, readout_sigma) == 632U, "wire_step_reply_t is padded");
 
 /* Evaluate the observation network alone: the proof that it is the same integers everywhere. */
 typedef struct {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eishil.model import IntegerNetwork, Model
@@ -88,6 +88,21 @@ def test_accumulators_equal_the_specification_in_plain_integers(shape: str) -> N
         assert (A[k].tolist(), AJ[k].tolist()) == plain_accumulators(model.network, one)
 
 
+def test_tangents_saturate_as_specified_and_are_counted() -> None:
+    """Multipliers 16 times too large; a tangent that wraps or passes its limit would differ."""
+    rng = np.random.default_rng(12)
+    model, network = random_estimator(rng)
+    first, second, last = model.network.layers
+    steep = second.model_copy(update={"tangent_multiplier": [16 * m for m in second.tangent_multiplier]})
+    saturating = model.network.model_copy(update={"layers": [first, steep, last]})
+    reference = IntegerReference(saturating)
+    q = reference.quantise(calibration(rng, network, 10))
+    assert reference.saturated(q) > 10
+    _, AJ = reference.accumulators(q)
+    assert AJ.tolist() == [plain_accumulators(saturating, one)[1] for one in q.tolist()]
+
+
+@settings(deadline=None)
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(0, 2**31 - 1))
 def test_requantise_is_the_floor_of_the_exact_quotient(accumulator: int, multiplier: int) -> None:
     exact = (accumulator * multiplier + 2**31) // 2**32

@@ -20,7 +20,7 @@ from eishil.network.quantize import quantize
 from eishil.network.samples import frequency_columns, network_samples
 from eishil.network.train import train
 from eishil.progress import silent
-from support.circuit_dataset import FREQUENCY_HZ, write_circuit_dataset
+from support.circuit_dataset import FREQUENCY_HZ, circuit, write_circuit_dataset
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,6 +109,31 @@ def test_masked_spectra_are_left_out_and_their_cycles_elapse(made: tuple[Path, d
     for step in cells[3].steps:
         ekf.step(step)
     assert ekf.cycles == 700.0
+
+
+@pytest.mark.parametrize(("split", "key"), [("train", "population.train"), ("validation", "population.validation")])
+def test_a_split_without_trajectories_is_named(
+    made: tuple[Path, dict[str, float]], tmp_path: Path, split: str, key: str
+) -> None:
+    data = Dataset.open(made[0] / "dataset")
+    samples = data.samples.copy()
+    samples.loc[samples["split"] == split, "population"] = "snapshot"
+    write_dataset(tmp_path / "dataset", samples, data.frequency_Hz, data.z_ohm, {})
+    (tmp_path / "model").mkdir()
+    network = (made[0] / "model/network_float.onnx").read_bytes()
+    (tmp_path / "model/network_float.onnx").write_bytes(network)
+    with pytest.raises(RecipeError, match=f"{key}.trajectories"):
+        quantize(small_recipe(), tmp_path / "dataset", tmp_path / "model", silent)
+    assert not (tmp_path / "model/model.json").exists()
+
+
+def test_a_mode_that_never_changes_is_no_obstacle(made: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
+    data = Dataset.open(made[0] / "dataset")
+    samples = data.samples.assign(lam_pe=0.0, contact_resistance_mOhm=0.0)
+    write_dataset(tmp_path / "dataset", samples, data.frequency_Hz, circuit(samples), {})
+    train(small_recipe(), tmp_path / "dataset", tmp_path / "model", silent)
+    figures = quantize(small_recipe(), tmp_path / "dataset", tmp_path / "model", silent)
+    assert all(np.isfinite(value) for value in figures.values())
 
 
 def test_a_frequency_that_the_data_set_lacks_is_named() -> None:

@@ -44,7 +44,9 @@ def test_float_file_is_the_network_that_scikit_learn_trained(tmp_path: Path) -> 
     scaling = Scaling.of(NetworkSamples(v, ln_ohm))
     x = (v - scaling.input_mean) / scaling.input_std
     y = (ln_ohm - scaling.output_mean) / scaling.output_std
-    regressor = MLPRegressor(hidden_layer_sizes=(9, 7), activation="tanh", solver="lbfgs", max_iter=60, random_state=0)
+    regressor = MLPRegressor(
+        hidden_layer_sizes=(9, 7), activation="tanh", solver="lbfgs", max_iter=9999, tol=0.1, random_state=0
+    )
     expected = regressor.fit(x, y).predict(x) * scaling.output_std + scaling.output_mean
     write_float_network(from_regressor(regressor, scaling, [0.01, 1.0, 10.0, 1000.0]), tmp_path / "float.onnx")
     np.testing.assert_allclose(run(tmp_path / "float.onnx", v), expected, atol=1e-4)
@@ -90,7 +92,7 @@ def test_committed_qdq_file_is_the_committed_integer_network() -> None:
     assert np.sqrt(np.mean(away**2)) > 2 * np.sqrt(np.mean(difference**2))
 
 
-def test_qdq_weights_are_int8_with_one_scale_per_output() -> None:
+def test_qdq_weights_are_int8_with_one_scale_per_output_and_activations_int16() -> None:
     model = Model.load(FIRST_LIGHT / "model.json")
     graph = onnx.load(FIRST_LIGHT / "network_int8.onnx").graph
     constants = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
@@ -98,6 +100,9 @@ def test_qdq_weights_are_int8_with_one_scale_per_output() -> None:
         assert constants[f"weight_{i}_q"].dtype == np.int8
         np.testing.assert_array_equal(constants[f"weight_{i}_q"], layer.weight)
         assert constants[f"weight_{i}_scale"].shape == (len(layer.bias),)
+    quantisers = [node for node in graph.node if node.op_type == "QuantizeLinear"]
+    assert len(quantisers) == 1 + 2 * (len(model.network.layers) - 1)
+    assert all(constants[node.input[2]].dtype == np.int16 for node in quantisers)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07"])

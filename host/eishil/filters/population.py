@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 
 # A population of simulated cells may start from one and the same state; the filter still needs a prior with a width.
 LEAST_FRESH_STD_OF_RANGE = 1e-3
+LEAST_FRESH_STD = 1e-6  # of a mode that does not age at all
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def random_walk(paths: Sequence[AgeingPath], modes: Sequence[Mode], std_scale: f
         for mode, d, v in zip(modes, drift, q, strict=True)
     ]
     least = LEAST_FRESH_STD_OF_RANGE * np.array([mode.maximum - mode.minimum for mode in modes])
-    covariance = np.diag(np.maximum(fresh.std(axis=0), least) ** 2)
+    covariance = np.diag(np.maximum(fresh.std(axis=0), np.maximum(least, LEAST_FRESH_STD)) ** 2)
     prior = Prior(weight=1.0, mean=fresh.mean(axis=0).tolist(), covariance=covariance.tolist())
     return ProcessModel(states, None, [prior])
 
@@ -66,6 +67,7 @@ def latent_trajectories(
     curves = np.array([_at_nodes(path, nodes) for path in paths])
     mean = curves.mean(axis=0)
     width = curves.std(axis=(0, 1))
+    width[width == 0] = 1.0
     scaled = ((curves - mean) / width).reshape(len(paths), -1)
     _, singular, directions = np.linalg.svd(scaled, full_matrices=False)
     n_latents = min(n_latents, len(paths) - 1)

@@ -25,6 +25,7 @@ from eishil.network.integer import (
 from eishil.network.mlp import Array, FloatNetwork
 
 WEIGHT_MAX = 127
+LEAST_LEVELS = 80
 TANGENT_HEADROOM = 1.25
 RIDGE = 1e-4
 
@@ -76,9 +77,23 @@ def round_layer(weight: Array, x: Array, target: Array, ridge: float = RIDGE) ->
     H += ridge * np.trace(H) / len(H) * np.eye(len(H))
     missing = target - target_mean - centred @ weight.T
     fitted = weight + np.linalg.solve(H, centred.T @ missing / len(x)).T
-    scale = np.abs(fitted).max(axis=1) / WEIGHT_MAX
-    rounded = _round_weights(fitted / scale[:, None], H)
+    rounded, scale = _best_scales(fitted, H)
     return RoundedLayer(rounded, scale, target_mean - (rounded * scale[:, None]) @ x_mean)
+
+
+def _best_scales(weight: Array, H: Array) -> tuple[NDArray[np.int64], Array]:
+    """Rounded weights (n_out, n_in) and scales (n_out,); of several scales of a row the one whose error is smallest."""
+    largest = np.abs(weight).max(axis=1)
+    best, best_scale = np.zeros(weight.shape, np.int64), largest / WEIGHT_MAX
+    best_error = np.full(len(weight), np.inf)
+    for levels in range(LEAST_LEVELS, WEIGHT_MAX + 1):
+        scale = largest / levels
+        rounded = _round_weights(weight / scale[:, None], H)
+        missed = weight - rounded * scale[:, None]
+        error = np.einsum("ij,jk,ik->i", missed, H, missed)
+        better = error < best_error
+        best[better], best_scale[better], best_error[better] = rounded[better], scale[better], error[better]
+    return best, best_scale
 
 
 def _round_weights(weight: Array, H: Array) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ import numpy as np
 from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import SAMPLES, SPECTRA, Dataset
+from eishil.errors import RecipeError
 from eishil.files import sha256_file, write_atomic
 from eishil.filters.choice import Candidate, Choice, choose, process_model
 from eishil.filters.population import AgeingPath
@@ -39,6 +40,7 @@ from eishil.progress import Progress
 from eishil.versions import versions
 
 INT8_FILE, MODEL_FILE = "network_int8.onnx", "model.json"
+LEAST_PATHS = 2
 SOH_INPUTS = ("lli", "lam_ne", "lam_pe")  # eSOH knows no other mode
 
 
@@ -65,6 +67,8 @@ def quantize(recipe: Recipe, dataset_dir: Path, model_dir: Path, progress: Progr
     parts = _parts(recipe, train, validation, network, integer, held_out)
     columns = frequency_columns(dataset.frequency_Hz, network.frequency_Hz)
     cells = measured_cells(validation, columns, recipe.measurement, recipe.seed)
+    if not cells:
+        raise RecipeError("population.validation.trajectories: one or more are needed to choose the process model")
     choice = _choose(recipe, parts, network, cells, progress)
     quantised = replay(choice.model, IntegerReference(integer), cells)
     figures = _figures(network, integer, held_out, choice.estimates, quantised)
@@ -97,6 +101,8 @@ def _parts(
     paths = [
         AgeingPath(cell.samples["cycles"].to_numpy(np.float64), modes_of(cell)) for _, cell in train.trajectories()
     ]
+    if len(paths) < LEAST_PATHS:
+        raise RecipeError(f"population.train.trajectories: {LEAST_PATHS} or more show how cells age, not {len(paths)}")
     return Parts(modes, paths, integer, network.frequency_Hz.tolist(), variance, _soh_readout(train, validation))
 
 

@@ -25,6 +25,7 @@ def fit_readout(name: str, inputs: Sequence[str], x: Array, label: Array) -> Rea
     every = -(-len(x) // MAX_SAMPLES)
     x, label = x[::every], label[::every]
     mean, std = x.mean(axis=0), x.std(axis=0)
+    std[std == 0] = 1.0
     centre, width = label.mean(), label.std()
     regressor = MLPRegressor(
         hidden_layer_sizes=(HIDDEN,),

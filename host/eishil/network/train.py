@@ -41,7 +41,9 @@ class Scaling:
     @classmethod
     def of(cls, samples: NetworkSamples) -> Scaling:
         v, y = samples.v, samples.ln_ohm
-        return cls(v.mean(axis=0), v.std(axis=0), y.mean(axis=0), float(np.sqrt(y.var(axis=0).mean())))
+        input_std = v.std(axis=0)
+        input_std[input_std == 0] = 1.0  # an input that the recipe does not vary
+        return cls(v.mean(axis=0), input_std, y.mean(axis=0), float(np.sqrt(y.var(axis=0).mean())))
 
 
 def train(recipe: Recipe, dataset_dir: Path, out_dir: Path, progress: Progress) -> dict[str, float]:
