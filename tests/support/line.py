@@ -30,6 +30,7 @@ class Line:
         self.model = model
         self.sizes = model.dimensions()
         self._pending = b""
+        self._attempt = 0
 
     def request(self, name: str, sequence: int, **fields: Any) -> bytes:
         """Payload of a request."""
@@ -68,15 +69,21 @@ class Line:
         assert (reserved, sequence) == (0, struct.unpack("<H", payload[2:4])[0])
         return np.frombuffer(reply[4:], wire.dtype(wire.BY_CODE[kind], self.sizes))[0]
 
-    def hello(self, sequence: int = 0) -> np.void:
-        """Ask until the device listens: bytes before its UART is set up are lost."""
-        payload = self.request("hello", sequence, protocol_version=wire.PROTOCOL_VERSION)
-        self._pending = b""
+    def hello(self) -> np.void:
+        """Ask until the device listens: bytes before its UART is set up are lost.
+
+        Every attempt has a sequence number of its own. Replies come in order, so that none is left on the line when
+        the last attempt is answered, however slow this machine is.
+        """
         end = time.monotonic() + DEADLINE_s
         while time.monotonic() < end:
+            self._attempt += 1
+            payload = self.request("hello", 0x8000 + self._attempt, protocol_version=wire.PROTOCOL_VERSION)
             self.dut.write(b"\0" + frame(payload))
-            if self.await_bytes(HELLO_PATIENCE_s):
-                return self.body(self.receive(), payload)
+            while self.await_bytes(HELLO_PATIENCE_s):
+                reply = self.receive()
+                if reply[2:4] == payload[2:4]:
+                    return self.body(reply, payload)
         raise AssertionError(f"{self.dut.name} did not answer hello")
 
     def await_bytes(self, timeout_s: float) -> bool:
