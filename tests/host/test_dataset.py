@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,38 @@ def test_chunks_of_another_recipe_are_not_picked_up(
     make(write_recipe("seed = 7", "seed = 8"), out)
     make(write_recipe("seed = 7", "seed = 8"), tmp_path / "clean")
     assert contents(out) == contents(tmp_path / "clean")
+
+
+def test_a_damaged_chunk_is_told(write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(factory, "_read_chunk", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            make(write_recipe(), tmp_path / "out")
+    chunk = min((tmp_path / "out" / "work").glob("*.npz"))
+    chunk.write_bytes(chunk.read_bytes()[:100])
+    with pytest.raises(EishilError, match="this chunk of an earlier run is damaged; delete it and start again"):
+        make(write_recipe(), tmp_path / "out")
+
+
+def test_a_full_disk_leaves_no_data_set_and_the_next_run_ends_it(
+    tiny: Path, write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, calls = os.fsync, []
+
+    def full_at_fourth(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) >= 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full_at_fourth)
+        with pytest.raises(EishilError, match="cannot be written: No space left on device"):
+            make(write_recipe(), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["work"]
+    assert {path.suffix for path in (tmp_path / "out" / "work").iterdir()} == {".npz"}
+    make(write_recipe(), tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tiny)
 
 
 def interrupt(_: Path) -> None:

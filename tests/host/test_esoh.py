@@ -48,6 +48,15 @@ def test_what_pybamm_refuses_is_flagged_and_not_raised() -> None:
             reference.solve({"Q_n": fresh.Q_n_Ah, "Q_p": fresh.Q_p_Ah, "Q_Li": lithium})
 
 
+def test_a_solution_outside_the_electrodes_is_infeasible() -> None:
+    # PyBaMM answers with a negative stoichiometry, because its potentials go on beyond 0 and 1.
+    fresh = esoh.fresh_cell("Chen2020")
+    Q_n, Q_p, Q_Li = fresh.Q_n_Ah, fresh.Q_p_Ah, 0.01 * fresh.Q_Li_Ah
+    reference = pybamm.lithium_ion.ElectrodeSOHSolver(pybamm.ParameterValues("Chen2020"))
+    assert reference.solve({"Q_n": Q_n, "Q_p": Q_p, "Q_Li": Q_Li})["y_100"] < 0
+    assert not esoh.solve(fresh, *(np.array([Q]) for Q in (Q_n, Q_p, Q_Li))).feasible[0]
+
+
 def test_a_negative_electrode_that_would_overflow_is_named() -> None:
     state = snapshot("Chen2020", AgedState(lam_ne=np.array([0.0, 0.25])), np.full(2, 0.5), np.full(2, 25.0))
     assert state.reason.tolist() == ["", "x_100"]  # PyBaMM answers x_100 = 0.9997 without a word

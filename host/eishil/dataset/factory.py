@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import joblib
 import numpy as np
@@ -98,6 +99,7 @@ def _solve(recipe: Recipe, work: _Work, workers: int, progress: Progress) -> Bat
     if missing:
         work.directory.mkdir(parents=True, exist_ok=True)
         built = _solver(recipe, total)
+        progress(STAGE, done, total, "spectra" if built.linear.available else "no C compiler: about ten times slower")
         tasks = (joblib.delayed(_solve_chunk)(built, work.inputs.take(p), work.frequency_Hz, f) for p, f in missing)
         for solved in _parallel(workers, tasks):
             done += solved
@@ -125,8 +127,11 @@ def _solve_chunk(built: ImpedanceSolver, inputs: CellInputs, frequency_Hz: NDArr
 
 
 def _read_chunk(path: Path) -> Batch:
-    with np.load(path, allow_pickle=False) as arrays:
-        return Batch(**arrays)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Batch(**arrays)
+    except (OSError, ValueError, TypeError, BadZipFile):
+        raise EishilError(f"{path}: this chunk of an earlier run is damaged; delete it and start again") from None
 
 
 def _concatenate(batches: list[Batch], n_frequencies: int) -> Batch:
