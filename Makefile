@@ -1,12 +1,14 @@
 # make demo   sets itself up, then: data set -> network -> C -> firmware -> emulated board -> report
 # make test   sets itself up, then runs every test that needs no hardware
+# make hil    the tests of one target, TARGET=renode (docs/renode.md) or a board
 # make lint   ruff, mypy, clang-format
 PYTHON ?= python3
 VENV := .venv
 EISHIL := $(VENV)/bin/eishil
 RECIPE := datasets/recipes/first_light.toml
+TARGET := renode
 
-.PHONY: demo test lint setup system-tools clean
+.PHONY: demo test hil lint setup system-tools clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -14,6 +16,9 @@ demo: setup
 
 test: setup
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+
+hil: setup
+	$(VENV)/bin/python -m pytest tests/hil --target $(TARGET)
 
 lint: setup
 	$(VENV)/bin/ruff check host bench tests

@@ -1,0 +1,79 @@
+"""The workflows cannot be run here; that their commands and files exist can be checked, and is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eishil_bench.dut import load_targets
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+RECIPES = re.findall(r"```yaml\n(.+?)```", (ROOT / "docs" / "ci.md").read_text("utf-8"), re.DOTALL)
+DOCUMENTS = [*(path.read_text("utf-8") for path in WORKFLOWS), *RECIPES]
+NAMES = [*(path.name for path in WORKFLOWS), *("docs/ci.md" for _ in RECIPES)]
+
+
+def jobs(text: str) -> dict[str, dict]:
+    document = yaml.safe_load(text)
+    # YAML reads a bare `on` as true.
+    assert set(document) == {"name", True, "permissions", "jobs"}
+    assert document["permissions"] == {"contents": "read"}
+    return document["jobs"]
+
+
+def commands(text: str) -> Iterator[str]:
+    for job in jobs(text).values():
+        yield from (step["run"] for step in job["steps"] if "run" in step)
+
+
+@pytest.mark.parametrize("text", DOCUMENTS, ids=NAMES)
+def test_every_job_is_bounded_and_every_step_does_one_thing(text) -> None:
+    for name, job in jobs(text).items():
+        assert set(job) <= {"name", "runs-on", "timeout-minutes", "env", "steps"}, name
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            assert ("uses" in step) != ("run" in step), step
+            assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/none@v1"))
+
+
+@pytest.mark.parametrize("text", DOCUMENTS, ids=NAMES)
+def test_every_script_is_a_script(text) -> None:
+    for command in commands(text):
+        done = subprocess.run(["bash", "-n"], input=command, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+@pytest.mark.parametrize("text", DOCUMENTS, ids=NAMES)
+def test_every_make_target_and_bench_target_exists(text) -> None:
+    for command in commands(text):
+        for target in re.findall(r"^make(?: --directory eishil)? (\w+)", command, re.MULTILINE):
+            done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+        for target in re.findall(r"(?:TARGET=|--target )(\w+)", command):
+            assert target in load_targets()
+        for file in re.findall(r"--requirement (\S+)", command):
+            assert (ROOT / file).is_file()
+
+
+def test_the_three_jobs() -> None:
+    (path,) = WORKFLOWS
+    found = jobs(path.read_text("utf-8"))
+    assert list(found) == ["test", "renode", "boards"]
+    runs = {name: "\n".join(step.get("run", "") for step in job["steps"]) for name, job in found.items()}
+    assert runs["test"].split("\n")[-2:] == (ROOT / ".ci" / "run").read_text().rstrip().split("\n")[-2:]
+    assert "make hil TARGET=renode" in runs["renode"] and "pio run" in runs["boards"]
+    hosts = set(re.findall(r"https://([^/]+)/([^/]+/[^/]+)", path.read_text("utf-8")))
+    assert hosts == {("github.com", "renode/renode")}
+
+
+def test_hil_runs_the_tests_of_one_target() -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "hil", "TARGET=qemu"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "pytest tests/hil --target qemu" in done.stdout
