@@ -20,7 +20,8 @@ from scipy.sparse.linalg import splu
 
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.linearise import CellInputs, Linearisation, linearise
-from eishil.cell.static_lu import StaticSolver, checked_impedance, schedule
+from eishil.cell.schedule import schedule
+from eishil.cell.static_lu import StaticSolver, checked_impedance
 from eishil.errors import EishilError
 from eishil.spectrum import Spectrum
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eishil.cell.compiler import shared_library
 from eishil.cell.parameters import INPUTS, discretised
-from eishil.cell.static_lu import Pattern
+from eishil.cell.schedule import Pattern
 
 Floats = NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 /* (j omega M - J) x = b for many frequencies at once, with one elimination order and without pivoting.
  *
- * The pattern of L + U and every update of the elimination are known beforehand (static_lu.py), so that the same
+ * The pattern of L + U and every update of the elimination are known beforehand (schedule.py), so that the same
  * schedule runs over LANES frequencies side by side. Nothing is checked on the way; the caller judges each answer by
  * its componentwise backward error (Oettli, Prager: Numerische Mathematik 6, 1964, 405-409). */
 #include <math.h>

@@ -1,59 +1,29 @@
-"""Sparse linear systems (j omega M - J) x = b: one elimination order for all samples and frequencies.
+"""Sparse linear systems (j omega M - J) x = b: one elimination schedule for all samples and frequencies.
 
-The order is minimum degree on the pattern of A + A^T (SuperLU's), the symbolic elimination is done once, and
-`static_lu.c` runs its schedule over eight frequencies side by side. Without a C compiler, and for an answer whose
-residual is too large, SuperLU with pivoting solves one system at a time.
+`static_lu.c` runs the schedule over eight frequencies side by side; without a C compiler numpy runs it over all
+frequencies of several samples. Neither pivots, so every answer is judged by its componentwise backward error (Oettli,
+Prager: Numerische Mathematik 6, 1964, 405-409), and SuperLU with pivoting solves again what is not good enough.
 """
 
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
 from eishil.cell.compiler import shared_library
+from eishil.cell.schedule import Pattern, Schedule
 
 LANES = 8  # as in static_lu.c
 BACKWARD_ERROR_LIMIT = 1e-11  # above it an answer is solved again with pivoting
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """Sparsity of the Jacobian by columns, the diagonal mass matrix (n,) and which state is the current."""
-
-    n: int
-    row: Ints
-    column_start: Ints
-    mass: Floats
-    current: int
-
-    def matrix(self, jacobian: Floats, omega: float) -> sp.csc_matrix:
-        """The system j omega M - J from the values (nnz,) of J."""
-        J = sp.csc_matrix((jacobian, self.row, self.column_start), shape=(self.n, self.n))
-        return (1j * omega * sp.diags(self.mass) - J).tocsc()
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """What static_lu.c executes; `order[i]` is the state that is eliminated as number i."""
-
-    order: Ints
-    row: Ints
-    column: Ints
-    diagonal: Ints
-    source: Ints
-    target: Ints
-    mass: Floats
-    current: int
+Complexes = NDArray[np.complex128]
+NUMPY_SAMPLES = 16  # at once, to stay near the cache
 
 
 class _Struct(ctypes.Structure):
@@ -62,70 +32,6 @@ class _Struct(ctypes.Structure):
         ("current", ctypes.c_int32),
         *((name, ctypes.c_void_p) for name in ("row", "column", "diagonal", "source", "target", "mass")),
     )
-
-
-def schedule(pattern: Pattern, jacobian: Floats, omega: float) -> Schedule:
-    """Order and symbolic elimination, from one representative matrix.
-
-    Parameters
-    ----------
-    jacobian
-        Values (nnz,) of one Jacobian; the numbers matter only where a diagonal element is exactly zero.
-    """
-    # A + A^T has a symmetric pattern, so the pattern of L is that of U^T.
-    order = np.argsort(
-        splu(
-            pattern.matrix(jacobian, omega),
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        ).perm_c
-    ).astype(np.int32)
-    place = np.argsort(order)
-    entries = _entries(pattern, place)
-    upper = _eliminate(pattern.n, entries)
-    columns = _rows(pattern.n, upper)
-    start = np.cumsum([0, *(len(row) for row in columns)])
-    index = {(i, j): start[i] + k for i, row in enumerate(columns) for k, j in enumerate(row)}
-    target = [index[i, j] for i, row in enumerate(columns) for k in row if k < i for j in sorted(upper[k]) if j != k]
-    return Schedule(
-        order=order,
-        row=start.astype(np.int32),
-        column=np.array([j for row in columns for j in row], np.int32),
-        diagonal=np.array([index[i, i] for i in range(pattern.n)], np.int32),
-        source=np.array([entries.get((i, j), -1) for i, row in enumerate(columns) for j in row], np.int32),
-        target=np.array(target, np.int32),
-        mass=pattern.mass[order],
-        current=int(place[pattern.current]),
-    )
-
-
-def _entries(pattern: Pattern, place: NDArray[np.int64]) -> dict[tuple[int, int], int]:
-    """(row, column) after ordering -> position among the Jacobian's values."""
-    column = np.repeat(np.arange(pattern.n), np.diff(pattern.column_start))
-    return {(int(i), int(j)): k for k, (i, j) in enumerate(zip(place[pattern.row], place[column], strict=True))}
-
-
-def _eliminate(n: int, entries: dict[tuple[int, int], int]) -> list[set[int]]:
-    """Columns j >= i of each row of U, with fill, for the symmetrised pattern (by the elimination tree)."""
-    upper = [{i} for i in range(n)]
-    for i, j in entries:
-        upper[min(i, j)].add(max(i, j))
-    for row in upper:
-        later = sorted(row)[1:]
-        if later:
-            upper[later[0]].update(later)
-    return upper
-
-
-def _rows(n: int, upper: list[set[int]]) -> list[list[int]]:
-    """Columns of each row of L + U, ascending."""
-    rows: list[list[int]] = [[] for _ in range(n)]
-    for i, row in enumerate(upper):
-        for j in sorted(row):
-            if j != i:
-                rows[j].append(i)
-    return [lower + sorted(row) for lower, row in zip(rows, upper, strict=True)]
 
 
 def pivoted_impedance(pattern: Pattern, jacobian: Floats, voltage: Floats, omega: float) -> tuple[complex, float]:
@@ -146,7 +52,7 @@ def pivoted_impedance(pattern: Pattern, jacobian: Floats, voltage: Floats, omega
 
 
 class StaticSolver:
-    """The compiled schedule of one pattern. Pickles as the schedule; the library is found or compiled on arrival."""
+    """Executes the schedule of one pattern. Pickles as the schedule; the library is found or compiled on arrival."""
 
     def __init__(self, plan: Schedule) -> None:
         self.plan = plan
@@ -156,11 +62,11 @@ class StaticSolver:
         return (StaticSolver, (self.plan,))
 
     @property
-    def available(self) -> bool:
-        """Whether this machine could compile it."""
+    def compiled(self) -> bool:
+        """Whether this machine could compile it; numpy takes several times as long."""
         return self._function is not None
 
-    def impedance(self, jacobian: Floats, voltage: Floats, omega: Floats) -> tuple[NDArray[np.complex128], Floats]:
+    def impedance(self, jacobian: Floats, voltage: Floats, omega: Floats) -> tuple[Complexes, Floats]:
         """Z in ohm and the componentwise backward error, both (samples, F).
 
         Parameters
@@ -172,7 +78,17 @@ class StaticSolver:
         omega
             2 pi f in rad/s, (F,).
         """
-        assert self._function is not None, "there is no compiled library; ask `available` first"
+        if self._function is None:
+            parts = range(0, len(jacobian), NUMPY_SAMPLES)
+            solved = [
+                _numpy_impedance(self.plan, jacobian[k : k + NUMPY_SAMPLES], voltage[k : k + NUMPY_SAMPLES], omega)
+                for k in parts
+            ]
+            z, error = (np.concatenate(part) for part in zip(*solved, strict=True))
+            return z, error
+        return self._compiled_impedance(jacobian, voltage, omega)
+
+    def _compiled_impedance(self, jacobian: Floats, voltage: Floats, omega: Floats) -> tuple[Complexes, Floats]:
         plan, samples = self.plan, len(jacobian)
         groups = -(-len(omega) // LANES)
         padded = np.pad(omega, (0, groups * LANES - len(omega)), mode="edge")
@@ -192,16 +108,12 @@ class StaticSolver:
 
 def checked_impedance(
     pattern: Pattern, solver: StaticSolver, jacobian: Floats, voltage: Floats, omega: Floats
-) -> tuple[NDArray[np.complex128], Floats, NDArray[np.bool_]]:
+) -> tuple[Complexes, Floats, NDArray[np.bool_]]:
     """Z in ohm (samples, F), its componentwise backward error (samples, F) and which samples needed pivoting.
 
     Arguments are those of `StaticSolver.impedance`. What pivoting cannot solve either is NaN.
     """
-    if solver.available:
-        z, error = solver.impedance(jacobian, voltage, omega)
-    else:
-        error = np.full((len(jacobian), len(omega)), np.nan)
-        z = error.astype(np.complex128)
+    z, error = solver.impedance(jacobian, voltage, omega)
     again = np.logical_not(error <= BACKWARD_ERROR_LIMIT)
     for k, f in np.argwhere(again):
         z[k, f], error[k, f] = pivoted_impedance(pattern, jacobian[k], voltage[k], omega[f])
@@ -224,3 +136,50 @@ def _load() -> Any:
     function.argtypes = [pointer, count, count, pointer, pointer, count, *([pointer] * 5)]
     function.restype = None
     return function
+
+
+def _numpy_impedance(plan: Schedule, jacobian: Floats, voltage: Floats, omega: Floats) -> tuple[Complexes, Floats]:
+    """What static_lu.c does, over arrays (..., samples, F)."""
+    A = np.where(plan.source[:, None] < 0, 0.0, -jacobian.T[plan.source])[:, :, None] + np.zeros(len(omega), complex)
+    A[plan.diagonal] += 1j * plan.mass[:, None, None] * omega
+    b = np.zeros((len(plan.order), *A.shape[1:]), complex)
+    b[plan.current] = -1.0
+    with np.errstate(all="ignore"):  # what went wrong shows in the error
+        lu, inverse = _factorise(plan, A)
+        x = _substitute(plan, lu, inverse, b)
+        x += _substitute(plan, lu, inverse, b - _product(plan, A, x))
+        size = _product(plan, np.abs(A), np.abs(x)) + np.abs(b)
+        error = (np.abs(b - _product(plan, A, x)) / (size + 1e-300)).max(axis=0)
+        z = -np.einsum("sn,nsf->sf", voltage[:, plan.order], x) / x[plan.current]
+    return z, error
+
+
+def _factorise(plan: Schedule, A: Complexes) -> tuple[Complexes, Complexes]:
+    lu, inverse = A.copy(), np.empty((len(plan.order), *A.shape[1:]), complex)
+    row, column, diagonal, done = plan.row.tolist(), plan.column.tolist(), plan.diagonal.tolist(), 0
+    for i in range(len(diagonal)):
+        for p in range(row[i], diagonal[i]):
+            pivot = column[p]
+            lu[p] *= inverse[pivot]
+            upper = slice(diagonal[pivot] + 1, row[pivot + 1])
+            count = upper.stop - upper.start
+            lu[plan.target[done : done + count]] -= lu[p] * lu[upper]
+            done += count
+        np.divide(1.0, lu[diagonal[i]], out=inverse[i])
+    return lu, inverse
+
+
+def _substitute(plan: Schedule, lu: Complexes, inverse: Complexes, b: Complexes) -> Complexes:
+    x = b.copy()
+    row, diagonal = plan.row.tolist(), plan.diagonal.tolist()
+    for i in range(len(diagonal)):
+        lower = slice(row[i], diagonal[i])
+        x[i] -= (lu[lower] * x[plan.column[lower]]).sum(axis=0)
+    for i in reversed(range(len(diagonal))):
+        upper = slice(diagonal[i] + 1, row[i + 1])
+        x[i] = (x[i] - (lu[upper] * x[plan.column[upper]]).sum(axis=0)) * inverse[i]
+    return x
+
+
+def _product(plan: Schedule, A: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    return np.add.reduceat(A * x[plan.column], plan.row[:-1], axis=0)

@@ -99,7 +99,7 @@ def _solve(recipe: Recipe, work: _Work, workers: int, progress: Progress) -> Bat
     if missing:
         work.directory.mkdir(parents=True, exist_ok=True)
         built = _solver(recipe, total)
-        progress(STAGE, done, total, "spectra" if built.linear.available else "no C compiler: about ten times slower")
+        progress(STAGE, done, total, "spectra" if built.linear.compiled else "without a C compiler")
         tasks = (joblib.delayed(_solve_chunk)(built, work.inputs.take(p), work.frequency_Hz, f) for p, f in missing)
         for solved in _parallel(workers, tasks):
             done += solved
