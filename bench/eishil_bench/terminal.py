@@ -20,7 +20,7 @@ from eishil_bench.stamps import Made
 
 def messages() -> Console:
     """Where progress and remarks go."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def results_console() -> Console:
@@ -36,7 +36,7 @@ def progress_bars() -> Iterator[Progress]:
         BarColumn(bar_width=32),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
     console = messages()
     with RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
