@@ -70,6 +70,7 @@ def build_firmware(env: str, generated_dir: Path, out_dir: Path) -> FirmwareImag
     else:
         stack_bytes = worst_case_bytes(objects, "reset_handler", _INTERRUPTS)
     image = read_image(env, elf, stack_bytes)
+    _require_stack_room(image)
     write_atomic(out_dir / "firmware.json", _to_json(image))
     return image
 
@@ -131,6 +132,18 @@ def _sizes(file: ELFFile) -> tuple[int, int]:
         if section["sh_type"] != "SHT_NOBITS":
             flash_bytes += section["sh_size"]
     return flash_bytes, ram_bytes
+
+
+def _require_stack_room(image: FirmwareImage) -> None:
+    """A large model may need more than the linker script sets aside: better told here than by a fault."""
+    with image.elf.open("rb") as stream:
+        section = ELFFile(stream).get_section_by_name(_STACK_SECTION)
+        room_bytes = int(section["sh_size"]) if section is not None else None
+    if room_bytes is not None and (image.stack_bytes or 0) > room_bytes:
+        raise ToolError(
+            f"{image.elf}: the stack may need {image.stack_bytes} bytes and has {room_bytes}; "
+            "raise STACK_BYTES in the port's linker script"
+        )
 
 
 def _build_id(file: ELFFile, elf: Path) -> bytes:

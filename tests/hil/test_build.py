@@ -17,6 +17,8 @@ from eishil_bench.stack import CallGraph, worst_case_bytes
 
 IMAGES = {"nucleo_f446re": "qemu_image", "native": "native_image", "native_sanitized": "sanitized_image"}
 
+STACK_ROOM_bytes = 16384
+
 GRAPH = r"""
 graph: { title: "a.c"
 node: { title: "main" label: "main\na.c:1:1\n100 bytes (static)" }
@@ -57,9 +59,8 @@ def test_nucleo_image_fits_its_memory(qemu_image: FirmwareImage) -> None:
     """Sizes agree with binutils' count, which has the stack's room in bss."""
     done = subprocess.run(["arm-none-eabi-size", qemu_image.elf], capture_output=True, text=True, check=True)
     text, data, bss = (int(word) for word in done.stdout.splitlines()[1].split()[:3])
-    stack_room = 8192
     assert qemu_image.flash_bytes == text + data < 512 * 1024
-    assert qemu_image.ram_bytes == data + bss - stack_room < 128 * 1024 - stack_room
+    assert qemu_image.ram_bytes == data + bss - STACK_ROOM_bytes < 128 * 1024 - STACK_ROOM_bytes
 
 
 def test_every_image_has_its_own_build_id(
@@ -94,6 +95,13 @@ def test_compile_error_is_told_with_its_place(copied_checkout: Path, tmp_path: P
     assert not (tmp_path / "out" / "firmware.elf").exists()
 
 
+def test_too_small_a_stack_is_told(copied_checkout: Path, tmp_path: Path, generated_dir: Path) -> None:
+    script = copied_checkout / "firmware" / "port" / "stm32" / "stm32f446re.ld"
+    script.write_text(script.read_text().replace("STACK_BYTES = 16K", "STACK_BYTES = 512"))
+    with pytest.raises(ToolError, match=r"the stack may need \d+ bytes and has 512; raise STACK_BYTES"):
+        build_firmware("nucleo_f446re", generated_dir, tmp_path / "out")
+
+
 def test_missing_model_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"has no model\.c; `eishil generate RECIPE` makes one"):
         build_firmware("native", tmp_path, tmp_path / "out")
@@ -125,7 +133,7 @@ def test_build_id_is_what_stands_in_flash(qemu_image: FirmwareImage, tmp_path: P
     data = raw.read_bytes()
     assert data[address - 0x08000000 :][:8] == qemu_image.build_id
     initial_stack, reset = struct.unpack("<II", data[:8])
-    assert (initial_stack, reset & 1) == (0x20000000 + 8192, 1)
+    assert (initial_stack, reset & 1) == (0x20000000 + STACK_ROOM_bytes, 1)
 
 
 def test_stack_bound_follows_the_deepest_call(tmp_path: Path) -> None:
