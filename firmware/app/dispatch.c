@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fmath.h"
+#include "integrity.h"
 #include "nn.h"
 #include "port.h"
 
@@ -44,9 +45,11 @@ static size_t answer_hello(dispatch_t *d, const request_t *request)
 static size_t answer_init(dispatch_t *d, const request_t *request)
 {
     (void)request;
-    estimator_init(&d->estimator, &eishil_model);
-    d->initialised = true;
-    d->reply.body.init.status = WIRE_STATUS_OK;
+    d->initialised = integrity_verify_model(&eishil_model);
+    if (d->initialised) {
+        estimator_init(&d->estimator, &eishil_model);
+    }
+    d->reply.body.init.status = d->initialised ? WIRE_STATUS_OK : WIRE_STATUS_MODEL_CORRUPTED;
     return sizeof d->reply.body.init;
 }
 

@@ -64,6 +64,12 @@ typedef struct {
     const float *covariance;
 } prior_t;
 
+/* One array of the model. */
+typedef struct {
+    const void *data;
+    uint32_t bytes;
+} model_block_t;
+
 typedef struct {
     uint8_t n_states;
     uint8_t n_modes;
@@ -86,6 +92,9 @@ typedef struct {
     nn_t network;
     const readout_t *readout;
     uint8_t model_id[8];
+    const model_block_t *block; /* every array above */
+    uint16_t n_blocks;
+    uint32_t crc32; /* of all blocks in turn (frame_crc32) */
 } model_t;
 
 extern const model_t eishil_model;

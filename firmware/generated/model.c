@@ -1223,6 +1223,40 @@ static const readout_t readout[] = {
     },
 };
 
+static const model_block_t block[] = {
+    {drift_per_cycle, sizeof drift_per_cycle},
+    {process_variance_per_cycle, sizeof process_variance_per_cycle},
+    {trajectory_mean, sizeof trajectory_mean},
+    {trajectory_phi, sizeof trajectory_phi},
+    {prior0_mean, sizeof prior0_mean},
+    {prior0_covariance, sizeof prior0_covariance},
+    {noise_variance, sizeof noise_variance},
+    {series_term0_coefficient, sizeof series_term0_coefficient},
+    {input_mode, sizeof input_mode},
+    {layer0_weight, sizeof layer0_weight},
+    {layer0_bias, sizeof layer0_bias},
+    {layer0_multiplier, sizeof layer0_multiplier},
+    {layer1_weight, sizeof layer1_weight},
+    {layer1_bias, sizeof layer1_bias},
+    {layer1_multiplier, sizeof layer1_multiplier},
+    {layer1_tangent_multiplier, sizeof layer1_tangent_multiplier},
+    {layer2_weight, sizeof layer2_weight},
+    {layer2_bias, sizeof layer2_bias},
+    {input_mean, sizeof input_mean},
+    {input_scale, sizeof input_scale},
+    {tangent, sizeof tangent},
+    {output_scale, sizeof output_scale},
+    {output_offset, sizeof output_offset},
+    {jacobian_row_scale, sizeof jacobian_row_scale},
+    {jacobian_column_scale, sizeof jacobian_column_scale},
+    {readout0_input, sizeof readout0_input},
+    {readout0_input_mean, sizeof readout0_input_mean},
+    {readout0_input_scale, sizeof readout0_input_scale},
+    {readout0_w1, sizeof readout0_w1},
+    {readout0_b1, sizeof readout0_b1},
+    {readout0_w2, sizeof readout0_w2},
+};
+
 const model_t eishil_model = {
     .n_states = 16,
     .n_modes = 5,
@@ -1257,4 +1291,7 @@ const model_t eishil_model = {
     },
     .readout = readout,
     .model_id = {0x31, 0x48, 0x11, 0xf5, 0x0e, 0x06, 0x28, 0x29},
+    .block = block,
+    .n_blocks = 31,
+    .crc32 = 0x7781d569U,
 };

@@ -8,7 +8,7 @@
 #define WIRE_PROTOCOL_VERSION 1U
 #define WIRE_REPLY_BIT 0x80U
 /* First 8 bytes of the SHA-256 over the table. */
-#define WIRE_DIGEST {0x07, 0x28, 0x38, 0x6b, 0x02, 0x8d, 0x7f, 0xd3}
+#define WIRE_DIGEST {0x79, 0x8a, 0x61, 0x3b, 0x5c, 0x11, 0xbd, 0xee}
 
 #define WIRE_N_STATES 16U
 #define WIRE_N_COVARIANCE 136U
@@ -48,6 +48,7 @@ typedef enum {
     WIRE_STATUS_NOT_INITIALISED = 4,
     WIRE_STATUS_UNKNOWN_MESSAGE = 5,
     WIRE_STATUS_BAD_LENGTH = 6,
+    WIRE_STATUS_MODEL_CORRUPTED = 7,
 } wire_status_t;
 
 typedef enum {

@@ -14,18 +14,25 @@ INTEGER_BITS = {"int8_t": 8, "uint8_t": 8, "int16_t": 16, "int32_t": 32}
 
 
 class Source:
-    """Collects definitions in order; each method adds one and returns its name, or NULL where there is nothing."""
+    """Collects definitions in order; each method adds one and returns its name, or NULL where there is nothing.
+
+    `blocks` has the name of every array of numbers with its bytes as a little-endian target holds them.
+    """
 
     def __init__(self) -> None:
         self.parts: list[str] = []
+        self.blocks: list[tuple[str, bytes]] = []
 
     def floats(self, name: str, values: object) -> str:
         flat = np.ravel(np.asarray(values, dtype=np.float64)).tolist()
-        return self._array(name, "float", [float_literal(name, value) for value in flat])
+        words = [float_literal(name, value) for value in flat]
+        return self._array(name, "float", words, np.asarray(flat, "<f4").tobytes())
 
     def integers(self, name: str, c_type: str, values: object) -> str:
         flat = np.ravel(np.asarray(values, dtype=object)).tolist()
-        return self._array(name, c_type, [integer_literal(name, c_type, value) for value in flat])
+        words = [integer_literal(name, c_type, value) for value in flat]
+        little_endian = np.dtype(c_type.removesuffix("_t")).newbyteorder("<")
+        return self._array(name, c_type, words, np.asarray(flat, little_endian).tobytes())
 
     def structs(self, name: str, c_type: str, rows: Sequence[Mapping[str, str]]) -> str:
         if not rows:
@@ -34,9 +41,10 @@ class Source:
         self.parts.append(f"\nstatic const {c_type} {name}[] = {{\n{body}}};\n")
         return name
 
-    def _array(self, name: str, c_type: str, words: Sequence[str]) -> str:
+    def _array(self, name: str, c_type: str, words: Sequence[str], data: bytes) -> str:
         if not words:
             return "NULL"
+        self.blocks.append((name, data))
         self.parts.append(f"\nstatic const {c_type} {name}[] = {{\n{wrapped(words)}}};\n")
         return name
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -142,7 +143,7 @@ def model_size_header(model: Model) -> str:
 def model_source(model: Model) -> str:
     """`const model_t eishil_model` with everything that it points to."""
     source = Source()
-    body = _model_body(source, model)
+    body = _model_body(source, model) | _checksum(source)
     includes = '#include "model.h"\n\n#include <stddef.h>\n'
     fields = "".join(f"    .{name} = {value},\n" for name, value in body.items())
     return f"{_model_notice(model)}{includes}{''.join(source.parts)}\nconst model_t eishil_model = {{\n{fields}}};\n"
@@ -177,6 +178,16 @@ def _model_body(source: Source, model: Model) -> dict[str, str]:
         "readout": source.structs("readout", "readout_t", _readouts(source, model)),
         "model_id": "{" + ", ".join(f"0x{byte:02x}" for byte in model.model_id[:8]) + "}",
     }
+
+
+def _checksum(source: Source) -> dict[str, str]:
+    """Every array and the CRC-32 of all their bytes in this order: what `integrity_verify_model` compares."""
+    crc = 0
+    for _, data in source.blocks:
+        crc = zlib.crc32(data, crc)
+    rows = "".join(f"    {{{name}, sizeof {name}}},\n" for name, _ in source.blocks)
+    source.parts.append(f"\nstatic const model_block_t block[] = {{\n{rows}}};\n")
+    return {"block": "block", "n_blocks": str(len(source.blocks)), "crc32": f"0x{crc:08x}U"}
 
 
 def _priors(source: Source, model: Model) -> str:

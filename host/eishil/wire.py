@@ -61,6 +61,7 @@ ENUMS: dict[str, dict[str, int]] = {
         "NOT_INITIALISED": 4,
         "UNKNOWN_MESSAGE": 5,
         "BAD_LENGTH": 6,
+        "MODEL_CORRUPTED": 7,
     },
     # The last fault since power-on, kept over a reset of the core.
     "fault": {"NONE": 0, "HARD_FAULT": 1, "STACK_OVERFLOW": 2, "WATCHDOG": 3, "ASSERTION": 4},

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eishil import wire
+from eishil.errors import TargetError
 from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil_bench.dut.renode import RenodeDut
@@ -89,6 +90,16 @@ def test_bit_flipped_in_the_filters_state_shows_in_the_estimate(dut, first_light
     # The estimator stands first in the application's state, and the first state first in its only filter.
     flip_bit(dut, symbol(dut.image, "dispatch")[0] + 3, 7)
     assert bits(session.step(measured[-1]).output) != undisturbed[-1]
+
+
+def test_bit_flipped_in_the_weights_is_refused_by_init(dut, first_light_model, measured):
+    undisturbed = estimates(dut, first_light_model, measured)
+    weight = symbol(dut.image, "layer1_weight")[0] + 7
+    flip_bit(dut, weight, 4)
+    with pytest.raises(TargetError, match="renode refused to initialise: MODEL_CORRUPTED"):
+        estimates(dut, first_light_model, measured)
+    flip_bit(dut, weight, 4)
+    assert estimates(dut, first_light_model, measured) == undisturbed
 
 
 def test_slow_clock_changes_counts_and_nothing_else(dut, first_light_model, measured):
