@@ -72,7 +72,11 @@ def test_second_run_reuses_and_says_so_and_gives_the_same_estimates(workspace, s
     lines = answer.stderr.splitlines()
     for stage in ("dataset", "train", "quantize", "generate"):
         assert any(line.split() == [stage, "up", "to", "date"] for line in lines), answer.stderr
-    assert table.equals(again) and first == second
+    assert table.equals(again)
+    # How often hello was asked depends on how long the process took to start.
+    assert {key: first[key] for key in first if key not in ("link", "device")} == {
+        key: second[key] for key in second if key not in ("link", "device")
+    }
 
 
 def test_report_is_made_again_without_a_target(workspace, sanitized_run):
