@@ -197,8 +197,18 @@ def test_a_covariance_that_is_none_refuses_the_step() -> None:
     ekf = Ekf(model, network)
     ekf.P[0] *= -1.0
     before = ekf.x.copy()
-    assert ekf.step(whole(steps[0])).status == STATUS["REJECTED_COVARIANCE"]
+    with np.errstate(invalid="ignore"):
+        assert ekf.step(whole(steps[0])).status == STATUS["REJECTED_COVARIANCE"]
     np.testing.assert_array_equal(ekf.x, before)
+
+
+def test_a_lost_diagonal_refuses_even_a_spectrum_without_points() -> None:
+    model, network, steps = estimator("modes")
+    ekf = Ekf(model, network)
+    ekf.P[0, 1, 1] = -1.0
+    blind = replace(whole(steps[0]), valid=np.zeros(model.n_frequencies, bool))
+    with np.errstate(invalid="ignore"):
+        assert ekf.step(blind).status == STATUS["REJECTED_COVARIANCE"]
 
 
 def test_latent_trajectory_is_linear_between_nodes_and_constant_beyond() -> None:
