@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eishil import codegen, wire
 from eishil.ccore import CEstimator, CoreLibrary
-from eishil.filters.ekf import Ekf
+from eishil.filters.ekf import Ekf, ModeMap
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
 from eishil.network.integer import IntegerReference
@@ -122,7 +122,9 @@ def test_which_part_of_a_bad_point_is_left_out(case: Case, z_real_ohm: float, z_
 
 def test_a_point_whose_expected_impedance_is_negative_is_left_out(core: CoreLibrary, first_light: Model) -> None:
     estimator = core.estimator()
-    estimator.state.filter[0].x[first_light.mode_index("contact_resistance")] = -1000.0  # mOhm
+    mean, phi = (part[first_light.mode_index("contact_resistance")] for part in ModeMap(first_light).at(0.0))
+    for k, value in enumerate(phi / (phi @ phi) * (-1000.0 - mean)):  # mOhm
+        estimator.state.filter[0].x[k] = value
     n = first_light.n_frequencies
     step = StepInput(0.0, 3.7, 25.0, np.full(n, 0.02 - 0.01j), np.ones(n, dtype=bool))
     out = estimator.step(step)
