@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from eishil.errors import TargetError
 from eishil_bench.dut.renode import RenodeDut
@@ -55,7 +56,7 @@ def symbol(image: Path, name: str) -> tuple[int, int]:
     """Address and size of a symbol of an ELF file; TargetError where it has none of that name."""
     with image.open("rb") as stream:
         table = ELFFile(stream).get_section_by_name(".symtab")
-        found = table.get_symbol_by_name(name) if table is not None else None
+        found = table.get_symbol_by_name(name) if isinstance(table, SymbolTableSection) else None
         if not found:
             raise TargetError(f"{image}: has no symbol {name}")
         return int(found[0]["st_value"]) & ~1, int(found[0]["st_size"])

@@ -114,9 +114,11 @@ class Monitor:
         """
         opening = self._collect("start", self._prompt, START_PATIENCE_s, self._start_silence_s)
         self._send("version", START_PATIENCE_s)
-        text = self._collect("version", self._prompt, START_PATIENCE_s, self._start_silence_s)
-        if not self._prompt.search(opening):
-            # What came may have been the banner and its prompt, with the answer still on its way.
+        if self._prompt.search(opening):
+            text = self._collect("version", self._prompt, START_PATIENCE_s, START_PATIENCE_s)
+        else:
+            # What comes first may be a late banner and its prompt, with the answer still on its way.
+            text = self._collect("version", _VERSION, START_PATIENCE_s, 3 * self._start_silence_s)
             text += self._collect("version", _NEVER, START_PATIENCE_s, SILENCE_s)
         found = _VERSION.search(text)
         if found is None:
