@@ -38,7 +38,7 @@ def read_byte(dut: RenodeDut, address: int) -> int:
 
 
 def executed_instructions(dut: RenodeDut) -> int:
-    """Instructions since the start, those of idle time included: virtual time at the speed of the core."""
+    """Instructions since the start, as the core counts them."""
     return _number(dut, "cpu ExecutedInstructions")
 
 

