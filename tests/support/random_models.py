@@ -40,6 +40,21 @@ def random_covariance(rng: np.random.Generator, n: int, std: float) -> list[list
     return (std**2 * (root @ root.T + 0.1 * np.eye(n))).tolist()
 
 
+def random_prior(rng: np.random.Generator, n: int) -> m.Prior:
+    weight, mean = float(rng.uniform(0.2, 1.0)), rng.normal(0.1, 0.1, n).tolist()
+    return m.Prior(weight=weight, mean=mean, covariance=random_covariance(rng, n, 0.1))
+
+
+def random_state(rng: np.random.Generator, name: str) -> m.State:
+    drift, variance = float(rng.normal(1e-4, 5e-5)), float(rng.uniform(0.0, 4e-6))
+    return m.State(name=name, unit="1", drift_per_cycle=drift, process_variance_per_cycle=variance)
+
+
+def random_noise(rng: np.random.Generator, n: int) -> m.Noise:
+    variance = rng.uniform(0.01**2, 0.05**2, n).tolist()
+    return m.Noise(variance=variance, voltage_std_V=0.002, temperature_std_K=0.5)
+
+
 def random_readout(rng: np.random.Generator, name: str, inputs: list[str]) -> m.Readout:
     n = len(inputs)
     return m.Readout(
@@ -85,27 +100,12 @@ def random_estimator(
     calibration = network.input_mean + rng.standard_normal((600, len(inputs))) / network.input_scale
     states = [f"latent_{i}" for i in range(n_latents)] if n_latents else modes
     n = len(states)
-    priors = [
-        m.Prior(
-            weight=float(rng.uniform(0.2, 1.0)),
-            mean=rng.normal(0.1, 0.1, n).tolist(),
-            covariance=random_covariance(rng, n, 0.1),
-        )
-        for _ in range(n_priors)
-    ]
+    priors = [random_prior(rng, n) for _ in range(n_priors)]
     model = m.Model(
         name="random",
         description="random but valid",
         modes=[m.Mode(name=name, unit="1", minimum=-1.0, maximum=1.0) for name in modes],
-        states=[
-            m.State(
-                name=name,
-                unit="1",
-                drift_per_cycle=float(rng.normal(1e-4, 5e-5)),
-                process_variance_per_cycle=float(rng.uniform(0.0, 4e-6)),
-            )
-            for name in states
-        ],
+        states=[random_state(rng, name) for name in states],
         trajectory=random_trajectory(rng, n_modes, n, n_nodes) if n_latents else None,
         priors=priors,
         frequency_Hz=frequency_Hz.tolist(),
@@ -113,11 +113,7 @@ def random_estimator(
             m.SeriesTerm(mode=modes[-1 - i], coefficient=[1e-3] * n_frequencies + [2e-4 * i] * n_frequencies)
             for i in range(n_series_terms)
         ],
-        noise=m.Noise(
-            variance=rng.uniform(0.01**2, 0.05**2, 2 * n_frequencies).tolist(),
-            voltage_std_V=0.002,
-            temperature_std_K=0.5,
-        ),
+        noise=random_noise(rng, 2 * n_frequencies),
         network=convert(network, calibration),
         readouts=[random_readout(rng, f"readout_{i}", modes[: max(1, n_modes - 2)]) for i in range(n_readouts)],
         provenance={"source": "random"},
