@@ -19,7 +19,7 @@ from eishil_bench.dut.renode_uart import UART, MonitorUart
 from eishil_bench.framing import encode
 
 ROOT = Path(__file__).resolve().parents[2]
-STM32 = ROOT / "firmware" / "port" / "stm32"
+PORT = ROOT / "firmware" / "port"
 ENTRY = re.compile(r"(?P<name>\w+): (?P<type>\w+\.\w+) @ (?:\{ (?P<places>[^}]+) \}|(?P<place>.+))")
 PLACE = re.compile(r"sysbus(?: (?:<(?P<start>0x\w+), \+(?P<size>0x\w+)>|(?P<address>0x\w+)))?")
 CONNECTION = re.compile(r"(?:\w+ )?-> (?P<target>\w+)@(?P<line>\d+)")
@@ -85,6 +85,12 @@ def parse(path: Path) -> tuple[dict[str, Entry], dict[str, range]]:
     return entries, tags
 
 
+def chip_file(pattern: str) -> str:
+    """The one file of the port that is about this chip, wherever the port keeps it."""
+    (found,) = [text for path in PORT.rglob(pattern) if "STM32F446" in (text := path.read_text("utf-8"))]
+    return found
+
+
 @pytest.fixture(scope="module")
 def platform() -> tuple[dict[str, Entry], dict[str, range]]:
     return parse(PLATFORMS / "nucleo_f446re.repl")
@@ -115,7 +121,7 @@ def test_no_two_regions_overlap(platform) -> None:
 def test_every_register_that_the_firmware_touches_is_modelled(platform) -> None:
     entries, tags = platform
     regions = [region for entry in entries.values() for region in entry.regions()] + list(tags.values())
-    defines = re.findall(r"#define (\w+)(?:\(n\))?\s+REGISTER\((0x[0-9A-F]+)UL", (STM32 / "registers.h").read_text())
+    defines = re.findall(r"#define (\w+)(?:\(n\))?\s+REGISTER\((0x[0-9A-F]+)UL", chip_file("registers.h"))
     assert len(defines) > 20
     missing = [name for name, address in defines if not any(int(address, 16) in region for region in regions)]
     assert missing == []
@@ -123,7 +129,7 @@ def test_every_register_that_the_firmware_touches_is_modelled(platform) -> None:
 
 def test_memories_are_those_of_the_linker_script(platform) -> None:
     entries, _ = platform
-    script = (STM32 / "stm32f446re.ld").read_text()
+    script = chip_file("*.ld")
     lines = {name: (int(origin, 16), int(kB) * 1024) for name, origin, kB in re.findall(
         r"(\w+)\s*\(\w+\)\s*:\s*ORIGIN = (0x\w+),\s*LENGTH = (\d+)K", script
     )}  # fmt: skip
@@ -135,7 +141,7 @@ def test_memories_are_those_of_the_linker_script(platform) -> None:
 
 def test_interrupts_and_clocks(platform) -> None:
     entries, _ = platform
-    registers = (STM32 / "registers.h").read_text()
+    registers = chip_file("registers.h")
     irq = int(re.search(r"#define USART2_IRQ\s+(\d+)U", registers)[1])
     assert entries["usart2"].connections == [("nvic", irq)]
     assert entries["nvic"].connections == [("cpu", 0)]
