@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from eishil import wire
-from eishil.errors import TargetError
+from eishil.errors import SilenceError, TargetError
 from eishil_bench.framing import FrameReader, encode
 
 # Seconds that each attempt waits. A reset board needs up to a second before it listens, hence the short first ones.
@@ -99,8 +99,10 @@ class Link:
 
         Raises
         ------
+        SilenceError
+            No reply in time after all attempts.
         TargetError
-            No reply in time after all attempts, the target died, or it refused the request.
+            The target died, or it refused the request.
         """
         self._sequence = (self._sequence + 1) % 0x10000
         request = self._request(f"{name}_request", fields)
@@ -116,7 +118,7 @@ class Link:
                 return reply
         self._lost += 1
         damaged, stray = self._reader.damaged - damaged_before, self._stray - stray_before
-        raise TargetError(
+        raise SilenceError(
             f"{self._dut.name} did not answer {name} within {sum(waits_s):g} s ({len(waits_s)} attempts): "
             f"{damaged} damaged and {stray} stray frames came instead; "
             "check that it is powered, connected and runs this firmware"

@@ -18,5 +18,9 @@ class TargetError(EishilError):
     """The target is unknown, missing, silent, dead, or runs another firmware or model."""
 
 
+class SilenceError(TargetError):
+    """The target does not answer: it hangs, is not powered, or its line is broken. A reset may help."""
+
+
 class ToolError(EishilError):
     """A tool that a stage needs is not installed or failed. The sentence says how to get it."""
