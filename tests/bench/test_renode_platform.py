@@ -121,7 +121,8 @@ def test_no_two_regions_overlap(platform) -> None:
 def test_every_register_that_the_firmware_touches_is_modelled(platform) -> None:
     entries, tags = platform
     regions = [region for entry in entries.values() for region in entry.regions()] + list(tags.values())
-    defines = re.findall(r"#define (\w+)(?:\(n\))?\s+REGISTER\((0x[0-9A-F]+)UL", chip_file("registers.h"))
+    headers = [chip_file("registers.h"), *(path.read_text("utf-8") for path in PORT.glob("cortex_m/*.h"))]
+    defines = re.findall(r"#define (\w+)(?:\(n\))?\s+REGISTER\((0x[0-9A-F]+)UL", "".join(headers))
     assert len(defines) > 20
     missing = [name for name, address in defines if not any(int(address, 16) in region for region in regions)]
     assert missing == []
@@ -142,7 +143,7 @@ def test_memories_are_those_of_the_linker_script(platform) -> None:
 def test_interrupts_and_clocks(platform) -> None:
     entries, _ = platform
     registers = chip_file("registers.h")
-    irq = int(re.search(r"#define USART2_IRQ\s+(\d+)U", registers)[1])
+    irq = int(re.search(r"#define (?:USART2|UART)_IRQ\s+(\d+)U", registers)[1])
     assert entries["usart2"].connections == [("nvic", irq)]
     assert entries["nvic"].connections == [("cpu", 0)]
     # One count of the DWT, and one SysTick, is one instruction.
