@@ -148,6 +148,16 @@ def test_fitted_rounding_beats_rounding_to_nearest() -> None:
     assert np.sqrt(np.mean(fitted**2)) < 0.5 * np.sqrt(np.mean((nearest - nearest.mean(axis=0)) ** 2))
 
 
+def test_a_row_of_few_weights_gets_the_scale_that_suits_it() -> None:
+    """On independent inputs no error can be spread; only the choice of scale is left."""
+    rng = np.random.default_rng(9)
+    x, weight = rng.standard_normal((2000, 6)), rng.standard_normal((200, 6))
+    scale = np.abs(weight).max(axis=1, keepdims=True) / 127
+    layer = round_layer(weight, x, x @ weight.T)
+    chosen = layer.weight * layer.scale[:, None] - weight
+    assert np.sqrt(np.mean(chosen**2)) < 0.75 * np.sqrt(np.mean((np.rint(weight / scale) * scale - weight) ** 2))
+
+
 def test_float_jacobian_agrees_with_central_differences() -> None:
     rng = np.random.default_rng(3)
     _, network = random_estimator(rng, hidden=(16, 8))

@@ -105,6 +105,12 @@ def test_qdq_weights_are_int8_with_one_scale_per_output_and_activations_int16() 
     assert all(constants[node.input[2]].dtype == np.int16 for node in quantisers)
 
 
+def test_committed_qdq_file_is_what_the_committed_model_gives(tmp_path: Path) -> None:
+    model = Model.load(FIRST_LIGHT / "model.json")
+    write_integer_network(model.network, model.frequency_Hz, tmp_path / "int8.onnx")
+    assert (tmp_path / "int8.onnx").read_bytes() == (FIRST_LIGHT / "network_int8.onnx").read_bytes()
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07"])
 def test_what_is_no_network_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "float.onnx"
