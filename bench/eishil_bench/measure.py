@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pandas as pd
@@ -12,27 +12,11 @@ from eishil.filters.ekf import Ekf
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil_bench import compare, limits, run_table
-from eishil_bench.link import ByteStream, Link, LinkStatistics
+from eishil_bench.device_run import Device, DeviceRun, Logbook
+from eishil_bench.link import LinkStatistics
 from eishil_bench.results import Clock, Comparison, DeviceCounts, LinkCounts, Results, Size
-from eishil_bench.session import (
-    DeviceStatus,
-    Identity,
-    Session,
-    refuse_faults,
-    refuse_stranger,
-    stream,
-)
+from eishil_bench.session import DeviceStatus, DeviceStep, Exchanger, Identity
 from eishil_bench.stimulus import Trajectory, reference_steps
-
-
-class Device(ByteStream, Protocol):
-    """A started target that can be reset."""
-
-    @property
-    def kind(self) -> str: ...
-
-    def reset(self) -> None:
-        """Reset the device; it is ready to talk afterwards."""
 
 
 class Image(Protocol):
@@ -53,12 +37,13 @@ class Image(Protocol):
 
 @dataclass(frozen=True)
 class Measurement:
-    """Everything that a run on a device gave."""
+    """Everything that a run on a device gave; `remarks` are sentences on what had to be repeated."""
 
     table: pd.DataFrame
     identity: Identity
     status: DeviceStatus
     link: LinkStatistics
+    remarks: list[str] = field(default_factory=list)
 
 
 def measure(
@@ -69,33 +54,29 @@ def measure(
     trajectories: Sequence[Trajectory],
     progress: Progress,
     *,
-    link: Link | None = None,
+    link: Exchanger | None = None,
+    logbook: Logbook | None = None,
 ) -> Measurement:
-    """Stream every trajectory and compare step by step.
+    """Stream every trajectory, or take it from the logbook, and compare step by step.
 
     Raises
     ------
     TargetError
         The device is silent, is another one than is wanted, lost a step, or recorded a fault.
     """
-    session = Session(device, model, link)
-    refuse_stranger(device.name, session.hello(), model, image.build_id)
-    device.reset()
-    identity = session.hello()
-    before = session.status()
+    run = DeviceRun(device, model, image.build_id, link, logbook)
     total = sum(len(trajectory.spectra) for trajectory in trajectories)
     rows: list[dict[str, Any]] = []
-    for trajectory in trajectories:
-        spectra = [spectrum.measured for spectrum in trajectory.spectra]
-        answers = stream(session, spectra)
-        for labelled, reference, answer in zip(
-            trajectory.spectra, reference_steps(ekf, trajectory), answers, strict=True
-        ):
-            rows.append(run_table.row(trajectory.cell_id, labelled, reference, answer))
+    for trajectory, answers in run.answers(trajectories):
+        rows += compared(ekf, trajectory, answers)
         progress("run", len(rows), total, f"{device.name}, cell {trajectory.cell_id}")
-    after = session.status()
-    refuse_faults(device.name, before, after)
-    return Measurement(pd.DataFrame(rows), identity, after, session.link.statistics)
+    return Measurement(pd.DataFrame(rows), run.identity, run.status, run.link, run.remarks)
+
+
+def compared(ekf: Ekf, trajectory: Trajectory, answers: Sequence[DeviceStep]) -> list[dict[str, Any]]:
+    """Rows of the run's table: the device's estimates beside the reference's on the same numbers."""
+    steps = zip(trajectory.spectra, reference_steps(ekf, trajectory), answers, strict=True)
+    return [run_table.row(trajectory.cell_id, labelled, reference, answer) for labelled, reference, answer in steps]
 
 
 def judge(
@@ -134,6 +115,7 @@ def judge(
         link=LinkCounts(**{name: getattr(link, name) for name in LinkCounts.model_fields}),
         device=DeviceCounts(**{name: getattr(status, name) for name in DeviceCounts.model_fields}),
         size=size,
+        remarks=measurement.remarks,
         checks=checks,
         failures=failures,
         passed=not failures,

@@ -139,6 +139,7 @@ class Results(Comparison):
     link: LinkCounts
     device: DeviceCounts
     size: Size
+    remarks: list[str] = []  # what had to be repeated
     run_table: str  # beside results.json
     provenance: dict[str, str]
     checks: list[Check]

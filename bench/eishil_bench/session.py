@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from eishil import wire
 from eishil.errors import TargetError
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
-from eishil_bench.link import ByteStream, Link
+from eishil_bench.link import ByteStream, Link, LinkStatistics
 
 ID_BYTES = 8
 _STATUS = wire.ENUMS["status"]
@@ -21,6 +22,18 @@ _COUNTER_NAMES = {value: name for name, value in wire.ENUMS["counter"].items()}
 _FAULT_NAMES = {value: name for name, value in wire.ENUMS["fault"].items()}
 _APPLIED = (_STATUS["OK"], _STATUS["POINTS_SKIPPED"])
 _REJECTED = (_STATUS["REJECTED_INPUT"], _STATUS["REJECTED_COVARIANCE"])
+
+Observer = Callable[[str, bytes, bytes], None]
+
+
+class Exchanger(Protocol):
+    """What a session needs of a link."""
+
+    @property
+    def statistics(self) -> LinkStatistics: ...
+
+    def exchange(self, name: str, **fields: Any) -> np.void:
+        """The body of the reply to `<name>_request`."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +84,23 @@ class Session:
         The model that the device should carry.
     link
         Takes the place of a link with the usual patience.
+    observe
+        Is told name, request body and reply body of every exchange.
     """
 
-    def __init__(self, dut: ByteStream, model: Model, link: Link | None = None) -> None:
+    def __init__(
+        self, dut: ByteStream, model: Model, link: Exchanger | None = None, observe: Observer | None = None
+    ) -> None:
         self.name = dut.name
         self.link = link or Link(dut, model.dimensions())
+        self._observe = observe
         self._model = model
         self._rows, self._columns = np.triu_indices(model.n_states)
         self._steps = 0
 
     def hello(self) -> Identity:
         """Ask the device who it is."""
-        reply = self.link.exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
+        reply = self._exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
         return Identity(
             wire_digest=reply["wire_digest"].tobytes(),
             build_id=reply["build_id"].tobytes(),
@@ -95,7 +113,7 @@ class Session:
 
     def init(self) -> None:
         """Start the estimator from the model's prior."""
-        reply = self.link.exchange("init")
+        reply = self._exchange("init")
         if reply["status"] != _STATUS["OK"]:
             raise TargetError(f"{self.name} refused to initialise: {_status_name(reply)}")
         self._steps = 0
@@ -103,7 +121,7 @@ class Session:
     def step(self, spectrum: StepInput) -> DeviceStep:
         """Send one spectrum; TargetError where the device lost its state, a step, or its numbers."""
         z_ohm = np.where(spectrum.valid, spectrum.z_ohm, 0)
-        reply = self.link.exchange(
+        reply = self._exchange(
             "step",
             elapsed_cycles=spectrum.elapsed_cycles,
             voltage_V=spectrum.voltage_V,
@@ -117,7 +135,7 @@ class Session:
 
     def network(self, v: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Accumulators (m,) and Jacobian accumulators (m, n_inputs) of the device's network at inputs v (n_inputs,)."""
-        reply = self.link.exchange("network", input=v)
+        reply = self._exchange("network", input=v)
         if reply["status"] != _STATUS["OK"]:
             raise TargetError(f"{self.name} refused to evaluate its network: {_status_name(reply)}")
         shape = (self._model.n_observations, self._model.network.n_inputs)
@@ -125,8 +143,14 @@ class Session:
 
     def status(self) -> DeviceStatus:
         """The device's counters."""
-        reply = self.link.exchange("status")
+        reply = self._exchange("status")
         return DeviceStatus(**{name: int(reply[name]) for name in DeviceStatus.__dataclass_fields__})
+
+    def _exchange(self, name: str, **fields: Any) -> np.void:
+        reply = self.link.exchange(name, **fields)
+        if self._observe is not None:
+            self._observe(name, request_body(name, fields, self._model.dimensions()), reply.tobytes())
+        return reply
 
     def _check_step(self, reply: np.void) -> None:
         status = int(reply["status"])
@@ -151,6 +175,14 @@ class Session:
             readout=np.atleast_1d(reply["readout"]).copy(),
             readout_sigma=np.atleast_1d(reply["readout_sigma"]).copy(),
         )
+
+
+def request_body(name: str, fields: Mapping[str, Any], sizes: Mapping[str, int]) -> bytes:
+    """The body of `<name>_request` as it goes over the wire; fields that are not given are 0."""
+    body = np.zeros((), wire.dtype(wire.BY_NAME[f"{name}_request"], sizes))
+    for field, value in fields.items():
+        body[field] = value
+    return body.tobytes()
 
 
 def refuse_stranger(name: str, found: Identity, model: Model, build_id: bytes) -> None:

@@ -1,0 +1,200 @@
+"""All trajectories through one device: from the journal where it has them, otherwise over the line.
+
+A trajectory starts from the model's prior, so that one which was cut short is run again from its first spectrum and
+gives the same estimates bit for bit. A device that falls silent is reset and its trajectory repeated, once in a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from eishil import wire
+from eishil.errors import EishilError, SilenceError, TargetError
+from eishil.model import Model
+from eishil_bench.journal import Exchange, Journal, Section, Unrecorded
+from eishil_bench.link import ByteStream, LinkStatistics
+from eishil_bench.session import (
+    DeviceStatus,
+    DeviceStep,
+    Exchanger,
+    Identity,
+    Session,
+    refuse_faults,
+    refuse_stranger,
+    request_body,
+    stream,
+)
+from eishil_bench.stimulus import Trajectory
+
+
+class Device(ByteStream, Protocol):
+    """A started target that can be reset."""
+
+    @property
+    def kind(self) -> str: ...
+
+    def reset(self) -> None:
+        """Reset the device; it is ready to talk afterwards."""
+
+
+@dataclass(frozen=True)
+class Logbook:
+    """Where a run is recorded, and the trajectories of it that are on record already, by cell."""
+
+    journal: Journal = field(default_factory=Unrecorded)
+    finished: Mapping[str, Section] = field(default_factory=dict)
+
+
+class RecordedLink:
+    """Answers requests from a journal; a request that differs from the recorded one is refused.
+
+    It stands in for device and link at once: nothing is ever sent.
+    """
+
+    def __init__(self, name: str, exchanges: Sequence[Exchange], sizes: Mapping[str, int]) -> None:
+        self.name = name
+        self.statistics = LinkStatistics()
+        self._exchanges = list(exchanges)
+        self._sizes = sizes
+        self._next = 0
+
+    def exchange(self, name: str, **fields: Any) -> np.void:
+        if self._next == len(self._exchanges):
+            raise EishilError(f"the journal of {self.name} ends before the trajectory does; run again without --resume")
+        recorded = self._exchanges[self._next]
+        self._next += 1
+        if (recorded.name, recorded.request) != (name, request_body(name, fields, self._sizes)):
+            raise EishilError(
+                f"the journal of {self.name} was recorded with other spectra (exchange {self._next}, {recorded.name}); "
+                "run again without --resume"
+            )
+        dtype = wire.dtype(wire.BY_NAME[f"{name}_reply"], self._sizes)
+        if len(recorded.reply) != dtype.itemsize:
+            raise EishilError(f"the journal of {self.name} has a {name} reply of another length; run again")
+        record: np.void = np.frombuffer(recorded.reply, dtype)[0]
+        return record
+
+    def write(self, data: bytes) -> None: ...
+
+    def read(self, timeout_s: float) -> bytes:
+        return b""
+
+
+def recorded_session(name: str, exchanges: Sequence[Exchange], model: Model) -> Session:
+    """A session with what a journal holds."""
+    link = RecordedLink(name, exchanges, model.dimensions())
+    return Session(link, model, link)
+
+
+class DeviceRun:
+    """One run of a device.
+
+    Parameters
+    ----------
+    device
+        Started.
+    build_id
+        Of the image that it should carry.
+    link
+        Takes the place of a link with the usual patience.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        model: Model,
+        build_id: bytes,
+        link: Exchanger | None = None,
+        logbook: Logbook | None = None,
+    ) -> None:
+        self._device, self._model, self._build_id = device, model, build_id
+        self._logbook = logbook or Logbook()
+        self._session = Session(device, model, link, self._logbook.journal.exchange)
+        self._before = _earlier_statistics(self._logbook)
+        self._retried = False
+        self.remarks: list[str] = []
+        self.identity: Identity
+        self.status: DeviceStatus
+
+    @property
+    def link(self) -> LinkStatistics:
+        """Counts of this run, with those of the trajectories that were on record."""
+        return self._before + self._session.link.statistics
+
+    def answers(self, trajectories: Sequence[Trajectory]) -> Iterator[tuple[Trajectory, list[DeviceStep]]]:
+        """Every trajectory with the device's estimates, in order; `identity` and `status` are there at the end.
+
+        Raises
+        ------
+        TargetError
+            The device is silent, is another one than is wanted, lost a step, or recorded a fault.
+        """
+        self._greet()
+        faults_before = self._session.status()
+        for trajectory in trajectories:
+            recorded = self._logbook.finished.get(trajectory.cell_id)
+            yield trajectory, self._recorded(trajectory, recorded) if recorded else self._measured(trajectory)
+        self.status = self._session.status()
+        refuse_faults(self._device.name, faults_before, self.status)
+        self._logbook.journal.note("end", link=asdict(self.link), remarks=self.remarks)
+        self._logbook.journal.sync()
+
+    def _greet(self) -> None:
+        """The wanted device, freshly reset; a device that is mute may be one that a reset wakes."""
+        try:
+            refuse_stranger(self._device.name, self._session.hello(), self._model, self._build_id)
+        except SilenceError as silence:
+            self._recover(silence, "it was reset")
+        else:
+            self._device.reset()
+        self.identity = self._session.hello()
+        refuse_stranger(self._device.name, self.identity, self._model, self._build_id)
+
+    def _recorded(self, trajectory: Trajectory, section: Section) -> list[DeviceStep]:
+        session = recorded_session(self._device.name, section.exchanges, self._model)
+        return stream(session, [spectrum.measured for spectrum in trajectory.spectra])
+
+    def _measured(self, trajectory: Trajectory) -> list[DeviceStep]:
+        journal = self._logbook.journal
+        try:
+            steps = self._stream(trajectory)
+        except SilenceError as silence:
+            journal.note("abandoned", cell_id=trajectory.cell_id)
+            self._recover(silence, f"it was reset and cell {trajectory.cell_id} run again")
+            refuse_stranger(self._device.name, self._session.hello(), self._model, self._build_id)
+            steps = self._stream(trajectory)
+        journal.note("finished", cell_id=trajectory.cell_id, link=asdict(self.link))
+        journal.sync()
+        return steps
+
+    def _stream(self, trajectory: Trajectory) -> list[DeviceStep]:
+        self._logbook.journal.begin(about_trajectory(trajectory))
+        return stream(self._session, [spectrum.measured for spectrum in trajectory.spectra])
+
+    def _recover(self, silence: SilenceError, done: str) -> None:
+        """Reset a silent device, once in a run."""
+        if self._retried:
+            raise TargetError(f"{silence} (it had been reset once in this run already)") from None
+        self._retried = True
+        try:
+            self._device.reset()
+        except EishilError as error:
+            raise TargetError(f"{silence}; resetting it failed: {error}") from None
+        self.remarks.append(f"{silence}; {done}")
+        self._logbook.journal.note("remark", text=self.remarks[-1])
+
+
+def about_trajectory(trajectory: Trajectory) -> dict[str, Any]:
+    """What a journal says of a trajectory beside its exchanges: the labels, which no device sees."""
+    labels = [[one.step, one.cycles, one.soh, one.soc] for one in trajectory.spectra]
+    return {"cell_id": trajectory.cell_id, "masked": trajectory.masked, "labels": labels}
+
+
+def _earlier_statistics(logbook: Logbook) -> LinkStatistics:
+    """The link's counts when the last trajectory on record ended."""
+    outcomes = [section.outcome for section in logbook.finished.values() if section.outcome]
+    return LinkStatistics(**outcomes[-1]["link"]) if outcomes else LinkStatistics()
