@@ -13,7 +13,7 @@ from eishil_bench.build import FirmwareImage, build_firmware
 from eishil_bench.dut import load_targets
 
 ROOT = Path(__file__).resolve().parents[1]
-DEFAULT_TARGETS = ("native", "native_sanitized", "qemu")
+DEFAULT_TARGETS = ("native", "native_sanitized", "qemu", "qemu_m7")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,3 +89,33 @@ def sanitized_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
 def qemu_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
     """The Nucleo's image, which QEMU runs unchanged."""
     return _build("nucleo_f446re", generated_dir, shared_dir)
+
+
+@pytest.fixture(scope="session")
+def f411_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
+    """An F411's image, which QEMU's F405 runs too."""
+    return _build("nucleo_f411re", generated_dir, shared_dir)
+
+
+@pytest.fixture(scope="session")
+def l476_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
+    """Built only: no emulator here knows the chip."""
+    return _build("nucleo_l476rg", generated_dir, shared_dir)
+
+
+@pytest.fixture(scope="session")
+def g474_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
+    """Built only: no emulator here knows the chip."""
+    return _build("nucleo_g474re", generated_dir, shared_dir)
+
+
+@pytest.fixture(scope="session")
+def h743_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
+    """Built only: no emulator here knows the chip."""
+    return _build("nucleo_h743zi", generated_dir, shared_dir)
+
+
+@pytest.fixture(scope="session")
+def cortex_m7_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
+    """The firmware for QEMU's Cortex-M7."""
+    return _build("mps2_an500", generated_dir, shared_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,16 @@ def allowed_includes(root: Path, place: str) -> set[str] | None:
     if parts[1] == "app":
         return FREESTANDING | GENERATED_DATA | headers("firmware/core") | headers("firmware/app") | {"wire.h", "port.h"}
     if parts[1] == "port" and len(parts) > 3:
-        system = HOSTED if parts[2] == "posix" else set()
-        return FREESTANDING | headers(Path(place).parent.as_posix()) | {"port.h"} | system
+        return FREESTANDING | {"port.h"} | headers(Path(place).parent.as_posix()) | of_machine(parts[2], headers)
     return None
+
+
+def of_machine(port: str, headers: Callable[[str], set[str]]) -> set[str]:
+    """What a port may include beyond its own folder: the core it runs on, its family's registers, or POSIX."""
+    if port == "posix":
+        return HOSTED
+    shared = {"registers.h"} | headers("firmware/port/cortex_m")
+    return shared | headers("firmware/port/stm32/common") if port == "stm32" else shared
 
 
 def include_arrows(root: Path) -> list[str]:
@@ -92,7 +100,7 @@ def test_the_walk_sees_the_tree() -> None:
     """A walk over an empty or renamed folder would find nothing and pass."""
     for folder in ("host/eishil/cell", "bench/eishil_bench/dut"):
         assert len(list((ROOT / folder).glob("*.py"))) >= 3, folder
-    for folder in ("core", "app", "port/stm32", "port/posix", "generated"):
+    for folder in ("core", "app", "port/cortex_m", "port/stm32/common", "port/stm32/h7", "port/posix", "generated"):
         assert list((ROOT / "firmware" / folder).glob("*.[ch]")), folder
 
 
@@ -109,8 +117,9 @@ def test_the_walk_sees_the_tree() -> None:
         ("firmware/core/ekf.c", "float f(float x) { return logf(x); }\n", "calls libm"),
         ("firmware/core/ekf.c", "static double x;\n", "uses double"),
         ("firmware/app/main.c", '#include "registers.h"\n', "includes registers.h"),
-        ("firmware/port/stm32/uart.c", '#include "wire.h"\n', "includes wire.h"),
-        ("firmware/port/stm32/uart.c", '#include "estimator.h"\n', "includes estimator.h"),
+        ("firmware/port/stm32/f4/clock.c", '#include "wire.h"\n', "includes wire.h"),
+        ("firmware/port/cortex_m/ring.c", '#include "estimator.h"\n', "includes estimator.h"),
+        ("firmware/port/mps2_an500/port.c", '#include <stdio.h>\n', "includes stdio.h"),
         ("firmware/generated/model.c", '#include "estimator.h"\n', "includes estimator.h"),
     ],
 )
@@ -128,8 +137,9 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
         "bench/eishil_bench/link.py": "from eishil import wire\nimport cobs\n",
         "firmware/core/fmath.c": '/* unlike logf(x) */\n#include "fmath.h"\nfloat f(float x) { return fmath_log(x); }',
         "firmware/core/fmath.h": "#include <stdbool.h>\n",
-        "firmware/port/stm32/uart.c": '#include "port.h"\n#include "registers.h"\n',
-        "firmware/port/stm32/registers.h": "#include <stdint.h>\n",
+        "firmware/port/stm32/f4/clock.c": '#include "chip.h"\n#include "registers.h"\n',
+        "firmware/port/stm32/common/chip.h": "#include <stdint.h>\n",
+        "firmware/port/stm32/f4/registers.h": "#include <stdint.h>\n",
     }.items():
         path = tmp_path / place
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ from eishil_bench.stack import worst_case_bytes
 BUILD_ID_SYMBOL = "eishil_build_id"
 BUILD_ID_bytes = 8
 _TIMEOUT_s = 600.0
-_INTERRUPTS = ("usart2_handler", "systick_handler")
+_INTERRUPTS = ("uart_handler", "systick_handler")
 _STACK_SECTION = ".stack"
 
 

@@ -16,7 +16,7 @@ FIRMWARE = PROJECT / "firmware"
 GENERATED = Path(os.environ.get("EISHIL_GENERATED_DIR", FIRMWARE / "generated")).resolve()
 NAME = env.subst("$PIOENV")
 EMBEDDED = not NAME.startswith("native")
-PORT = FIRMWARE / "port" / ("stm32" if EMBEDDED else "posix")
+PORT = [FIRMWARE / "port" / folder for folder in env.GetProjectOption("custom_port").split()]
 
 
 def build_flags():
@@ -46,7 +46,7 @@ def build_id():
 
 def sources():
     """Hand-written files that shape this environment's image."""
-    folders = [FIRMWARE / "core", FIRMWARE / "app", PORT]
+    folders = [FIRMWARE / "core", FIRMWARE / "app", *PORT]
     files = [path for folder in folders for path in folder.glob("*") if path.suffix in {".c", ".h", ".S", ".ld"}]
     return [*files, FIRMWARE / "port" / "port.h", Path(FIRMWARE / "toolchain" / "build_script.py")]
 
@@ -60,20 +60,21 @@ def fail_without_model():
 fail_without_model()
 env.Replace(PROGNAME="firmware", PROGSUFFIX=".elf")
 env.Append(
-    CPPPATH=[str(GENERATED), str(FIRMWARE / "core"), str(FIRMWARE / "port")],
+    CPPPATH=[str(GENERATED), str(FIRMWARE / "core"), str(FIRMWARE / "port"), *map(str, PORT)],
     CPPDEFINES=[("EISHIL_BUILD_ID", ",".join(f"0x{byte:02x}" for byte in build_id()))],
     # Debug information must not say where the checkout lies: same sources, same bytes. The last map is tried first.
     CCFLAGS=[f"-ffile-prefix-map={PROJECT}=.", f"-ffile-prefix-map={GENERATED}=firmware/generated"],
 )
 if EMBEDDED:
     # PlatformIO hands build_flags to the compiler only; the linker chooses its multilib from these.
+    chip = env.BoardConfig().get("build.mcu")[:11]  # what pyOCD and its packs call it: without package and temperature
     machine = [flag for flag in build_flags() if flag.startswith("-m")]
     link = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections,--fatal-warnings", "-Wl,--build-id=none"]
-    env.Append(LINKFLAGS=[*machine, *link])
+    env.Append(LINKFLAGS=[*machine, *link], LIBPATH=[str(FIRMWARE / "port" / "cortex_m")])
     env.AddCustomTarget(
         "flash",
         "$BUILD_DIR/firmware.elf",
-        '"$PYTHONEXE" -m pyocd load --no-wait --target stm32f446re "$BUILD_DIR/firmware.elf"',
+        f'"$PYTHONEXE" -m pyocd load --no-wait --target {chip} "$BUILD_DIR/firmware.elf"',
         title="Flash",
         description="Write the image with pyOCD over ST-LINK (not tried on hardware)",
     )

@@ -15,7 +15,16 @@ from eishil_bench import toolchain
 from eishil_bench.build import FirmwareImage, build_firmware, read_image
 from eishil_bench.stack import CallGraph, worst_case_bytes
 
-IMAGES = {"nucleo_f446re": "qemu_image", "native": "native_image", "native_sanitized": "sanitized_image"}
+IMAGES = {
+    "nucleo_f446re": "qemu_image",
+    "nucleo_f411re": "f411_image",
+    "nucleo_l476rg": "l476_image",
+    "nucleo_g474re": "g474_image",
+    "nucleo_h743zi": "h743_image",
+    "mps2_an500": "cortex_m7_image",
+    "native": "native_image",
+    "native_sanitized": "sanitized_image",
+}
 
 STACK_ROOM_bytes = 16384
 
@@ -96,7 +105,7 @@ def test_compile_error_is_told_with_its_place(copied_checkout: Path, tmp_path: P
 
 
 def test_too_small_a_stack_is_told(copied_checkout: Path, tmp_path: Path, generated_dir: Path) -> None:
-    script = copied_checkout / "firmware" / "port" / "stm32" / "stm32f446re.ld"
+    script = copied_checkout / "firmware" / "port" / "stm32" / "f4" / "nucleo_f446re.ld"
     script.write_text(script.read_text().replace("STACK_BYTES = 16K", "STACK_BYTES = 512"))
     with pytest.raises(ToolError, match=r"the stack may need \d+ bytes and has 512; raise STACK_BYTES"):
         build_firmware("nucleo_f446re", generated_dir, tmp_path / "out")

@@ -23,7 +23,13 @@ from eishil_bench.limits import load_limits
 from eishil_bench.session import Session, refuse_stranger, stream
 from eishil_bench.stimulus import held_out_trajectories
 
-IMAGES = {"native": "native_image", "native_sanitized": "sanitized_image", "qemu": "qemu_image", "renode": "qemu_image"}
+IMAGES = {
+    "native": "native_image",
+    "native_sanitized": "sanitized_image",
+    "qemu": "qemu_image",
+    "qemu_m7": "cortex_m7_image",
+    "renode": "qemu_image",
+}
 DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 
 
@@ -74,8 +80,8 @@ def test_equality_2_integer_network_on_target(target, request, first_light_model
             assert np.array_equal(jacobian, expected_jacobian)
 
 
-def test_equality_3_float32_core_is_bit_equal_native_qemu(
-    first_light_model, native_image, qemu_image, generated_dir, lives
+def test_equality_3_float32_core_is_bit_equal_native_cortex_m4_cortex_m7(
+    first_light_model, native_image, qemu_image, cortex_m7_image, generated_dir, lives
 ):
     host = []
     for life in lives:
@@ -83,8 +89,10 @@ def test_equality_3_float32_core_is_bit_equal_native_qemu(
         host += [bits(estimator.step(step)) for step in life]
     native = [bits(output) for output in on_target("native", native_image, first_light_model, lives)]
     emulated = [bits(output) for output in on_target("qemu", qemu_image, first_light_model, lives)]
+    cortex_m7 = [bits(output) for output in on_target("qemu_m7", cortex_m7_image, first_light_model, lives)]
     assert native == host
     assert emulated == host
+    assert cortex_m7 == host
     # An estimator that stands still, or spectra that it all accepts, would prove less.
     assert len({estimate[2:] for estimate in host[: len(lives[0])]}) == len(lives[0])
     assert {estimate[0] for estimate in host} >= {wire.ENUMS["status"]["OK"], wire.ENUMS["status"]["POINTS_SKIPPED"]}

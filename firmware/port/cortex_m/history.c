@@ -1,6 +1,7 @@
 #include "history.h"
 
-#include "registers.h"
+#include "cortex_m.h"
+#include "reset_cause.h"
 
 #define MAGIC 0x45495348UL
 
@@ -39,17 +40,15 @@ static void note(port_fault_kind_t fault, uint32_t address)
 
 void history_init(void)
 {
-    const uint32_t cause = RCC_CSR;
-    const bool power_on = (cause & (RCC_CSR_PORRSTF | RCC_CSR_BORRSTF)) != 0U;
+    const reset_cause_t cause = reset_cause_take();
     const bool intact = record.magic == MAGIC && record.checksum == checksum(&record.history);
-    RCC_CSR |= RCC_CSR_RMVF;
-    if (power_on || !intact) {
+    if (cause.power_on || !intact) {
         record.history = (port_history_t){0};
     } else {
         record.history.boot_count++;
     }
     seal();
-    if (!power_on && (cause & RCC_CSR_IWDGRSTF) != 0U) {
+    if (!cause.power_on && cause.watchdog) {
         note(PORT_FAULT_WATCHDOG, 0);
     }
 }

@@ -1,6 +1,6 @@
 /* What survives a reset of the core: boot count and last fault, in RAM that nobody clears. */
-#ifndef EISHIL_PORT_STM32_HISTORY_H
-#define EISHIL_PORT_STM32_HISTORY_H
+#ifndef EISHIL_PORT_CORTEX_M_HISTORY_H
+#define EISHIL_PORT_CORTEX_M_HISTORY_H
 
 #include "port.h"
 

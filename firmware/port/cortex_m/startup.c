@@ -3,7 +3,6 @@
 #include "history.h"
 #include "registers.h"
 
-#define LAST_IRQ              96 /* RM0390 10.1.3 */
 #define EXCEPTION_FRAME_WORDS 8
 #define EXCEPTION_FRAME_PC    6
 
@@ -32,9 +31,9 @@ const vectors_t vectors __attribute__((section(".vectors"), used)) = {
             [1 ... 5] = fault_handler, /* NMI, hard fault, and those that escalate to it */
             [6 ... 13] = unexpected_handler,
             [14] = systick_handler,
-            [15 ... 15 + USART2_IRQ - 1] = unexpected_handler,
-            [15 + USART2_IRQ] = usart2_handler,
-            [15 + USART2_IRQ + 1 ... 15 + LAST_IRQ] = unexpected_handler,
+            [15 ... 15 + UART_IRQ - 1] = unexpected_handler,
+            [15 + UART_IRQ] = uart_handler,
+            [15 + UART_IRQ + 1 ... 15 + LAST_IRQ] = unexpected_handler,
         },
 };
 

@@ -1,12 +1,12 @@
-/* The registers of the STM32F446 that this port touches, and no others.
- * RM0390 rev 6 (STM32F446 reference manual) and PM0214 rev 10 (Cortex-M4 programming manual); sections stand beside. */
+/* The registers of the STM32F446 and STM32F411 that this port touches, and no others; sections are those of RM0390 rev 6
+ * (STM32F446). RM0383 (STM32F411) has the same registers at the same places in its chapters of the same names, without
+ * the over-drive bits of PWR. */
 #ifndef EISHIL_PORT_STM32_REGISTERS_H
 #define EISHIL_PORT_STM32_REGISTERS_H
 
-#include <stdint.h>
+#include "cortex_m.h"
 
-#define REGISTER(address) (*(volatile uint32_t *)(address))
-#define BIT(n)            (1UL << (n))
+#define LAST_IRQ 96 /* RM0390 10.1.3; the F411 has fewer (RM0383, "Interrupts and events") */
 
 /* Reset and clock control, RM0390 6.3. A peripheral's clock needs a moment after its bit: read the register back before
  * touching the peripheral (ES0298, "Delay after an RCC peripheral clock enabling"). */
@@ -32,16 +32,17 @@
 #define RCC_AHB1ENR         REGISTER(0x40023830UL)
 #define RCC_AHB1ENR_GPIOA   BIT(0)
 #define RCC_APB1ENR         REGISTER(0x40023840UL)
-#define RCC_APB1ENR_TIM2    BIT(0)
 #define RCC_APB1ENR_USART2  BIT(17)
 #define RCC_APB1ENR_PWR     BIT(28)
 #define RCC_CSR             REGISTER(0x40023874UL)
 #define RCC_CSR_LSION       BIT(0)
 #define RCC_CSR_LSIRDY      BIT(1)
-#define RCC_CSR_RMVF        BIT(24)
-#define RCC_CSR_BORRSTF     BIT(25)
-#define RCC_CSR_PORRSTF     BIT(27)
-#define RCC_CSR_IWDGRSTF    BIT(29)
+
+/* RCC_CSR once more, as the history of resets sees it. BORRSTF is set at power-on too. */
+#define RESET_FLAGS          RCC_CSR
+#define RESET_FLAGS_REMOVE   BIT(24)
+#define RESET_FLAGS_POWER_ON (BIT(25) | BIT(27)) /* BORRSTF, PORRSTF */
+#define RESET_FLAGS_WATCHDOG BIT(29)             /* IWDGRSTF */
 
 /* Power control, RM0390 5.4 */
 #define PWR_CR             REGISTER(0x40007000UL)
@@ -65,57 +66,42 @@
 #define GPIOA_PUPDR REGISTER(0x4002000CUL)
 #define GPIOA_AFRL  REGISTER(0x40020020UL)
 
-/* USART2, RM0390 25.6 */
-#define USART2_SR        REGISTER(0x40004400UL)
-#define USART_SR_ORE     BIT(3)
-#define USART_SR_RXNE    BIT(5)
-#define USART_SR_TXE     BIT(7)
-#define USART2_DR        REGISTER(0x40004404UL)
-#define USART2_BRR       REGISTER(0x40004408UL)
-#define USART2_CR1       REGISTER(0x4000440CUL)
-#define USART_CR1_RE     BIT(2)
-#define USART_CR1_TE     BIT(3)
-#define USART_CR1_RXNEIE BIT(5)
-#define USART_CR1_UE     BIT(13)
-#define USART2_IRQ       38U
+/* USART2, RM0390 25.6: reading SR and then DR clears RXNE and ORE (25.6.1) */
+#define UART_STATUS          REGISTER(0x40004400UL) /* SR */
+#define UART_STATUS_ORE      BIT(3)
+#define UART_STATUS_RXNE     BIT(5)
+#define UART_STATUS_TXE      BIT(7)
+#define UART_RECEIVED        REGISTER(0x40004404UL) /* DR */
+#define UART_TRANSMIT        UART_RECEIVED
+#define UART_CLEAR_OVERRUN() ((void)0)
+#define UART_BRR             REGISTER(0x40004408UL)
+#define UART_CR1             REGISTER(0x4000440CUL)
+#define UART_CR1_RE          BIT(2)
+#define UART_CR1_TE          BIT(3)
+#define UART_CR1_RXNEIE      BIT(5)
+#define UART_CR1_UE          BIT(13)
+#define UART_IRQ             38U
 
 /* TIM2, RM0390 17.4 */
-#define TIM2_CR1    REGISTER(0x40000000UL)
-#define TIM_CR1_CEN BIT(0)
-#define TIM2_EGR    REGISTER(0x40000014UL)
-#define TIM_EGR_UG  BIT(0)
-#define TIM2_CNT    REGISTER(0x40000024UL)
-#define TIM2_PSC    REGISTER(0x40000028UL)
-#define TIM2_ARR    REGISTER(0x4000002CUL)
+#define TIM2_CLOCK        RCC_APB1ENR
+#define TIM2_CLOCK_ENABLE BIT(0)
+#define TIM2_CR1          REGISTER(0x40000000UL)
+#define TIM_CR1_CEN       BIT(0)
+#define TIM2_EGR          REGISTER(0x40000014UL)
+#define TIM_EGR_UG        BIT(0)
+#define TIM2_CNT          REGISTER(0x40000024UL)
+#define TIM2_PSC          REGISTER(0x40000028UL)
+#define TIM2_ARR          REGISTER(0x4000002CUL)
 
 /* Independent watchdog, RM0390 20.4; debug freeze, RM0390 33.16.4 */
-#define IWDG_KR             REGISTER(0x40003000UL)
-#define IWDG_KR_FEED        0xAAAAUL
-#define IWDG_KR_UNLOCK      0x5555UL
-#define IWDG_KR_START       0xCCCCUL
-#define IWDG_PR             REGISTER(0x40003004UL)
-#define IWDG_PR_DIV64       4UL
-#define IWDG_RLR            REGISTER(0x40003008UL)
-#define DBGMCU_APB1_FZ      REGISTER(0xE0042008UL)
-#define DBGMCU_APB1_FZ_IWDG BIT(12)
-
-/* Core: SysTick, NVIC and SCB, PM0214 4.3 to 4.6; DWT and DEMCR, Armv7-M Architecture Reference Manual C1.6 and C1.8 */
-#define SYSTICK_CTRL            REGISTER(0xE000E010UL)
-#define SYSTICK_CTRL_ENABLE     BIT(0)
-#define SYSTICK_CTRL_TICKINT    BIT(1)
-#define SYSTICK_CTRL_CORE_CLOCK BIT(2)
-#define SYSTICK_LOAD            REGISTER(0xE000E014UL)
-#define SYSTICK_VAL             REGISTER(0xE000E018UL)
-#define NVIC_ISER(n)            REGISTER(0xE000E100UL + 4UL * (n))
-#define SCB_VTOR                REGISTER(0xE000ED08UL)
-#define SCB_AIRCR               REGISTER(0xE000ED0CUL)
-#define SCB_AIRCR_SYSRESETREQ   (0x05FA0000UL | BIT(2))
-#define SCB_CPACR               REGISTER(0xE000ED88UL)
-#define SCB_CPACR_FPU           (0xFUL << 20)
-#define SCB_DEMCR               REGISTER(0xE000EDFCUL)
-#define SCB_DEMCR_TRCENA        BIT(24)
-#define DWT_CTRL                REGISTER(0xE0001000UL)
-#define DWT_CTRL_CYCCNTENA      BIT(0)
-#define DWT_CYCCNT              REGISTER(0xE0001004UL)
+#define IWDG_KR           REGISTER(0x40003000UL)
+#define IWDG_KR_FEED      0xAAAAUL
+#define IWDG_KR_UNLOCK    0x5555UL
+#define IWDG_KR_START     0xCCCCUL
+#define IWDG_PR           REGISTER(0x40003004UL)
+#define IWDG_PR_DIV64     4UL
+#define IWDG_RLR          REGISTER(0x40003008UL)
+#define DEBUG_FREEZE      REGISTER(0xE0042008UL) /* DBGMCU_APB1_FZ */
+#define DEBUG_FREEZE_IWDG BIT(12)
 
 #endif

@@ -1,0 +1,3 @@
+#include "port.h"
+
+const char port_board[PORT_BOARD_BYTES] = "nucleo_g474re";
