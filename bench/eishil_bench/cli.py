@@ -28,10 +28,14 @@ BuildRoot = Annotated[
 ]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 means one per core")]
 Force = Annotated[bool, typer.Option("--force", help="Make the stage even where its files are up to date")]
-Target = Annotated[str, typer.Option(help="A target of bench/targets.toml: native, qemu, nucleo_f446re, ...")]
+Targets = Annotated[
+    list[str],
+    typer.Option("--target", help="native, qemu, nucleo_f446re, ...; may be repeated; all: every connected board"),
+]
 Port = Annotated[str | None, typer.Option(help="Serial port of a board, where it is not found by itself")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error")]
 BUILD_ROOT = Path("build")
+DEFAULT_TARGETS = ["qemu"]
 INTERRUPTED = 130  # how typer leaves after a KeyboardInterrupt
 
 
@@ -79,15 +83,29 @@ def build(
 @app.command()
 def run(
     recipe: RecipePath,
-    target: Target = "qemu",
+    target: Targets = DEFAULT_TARGETS,
     port: Port = None,
     out: BuildRoot = BUILD_ROOT,
     workers: Workers = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the journal of a run that was cut short")
+    ] = False,
 ) -> None:
-    """Bring all up to date, run a target on held-out spectra, report."""
+    """Bring all up to date, run targets on held-out spectra, report."""
     from eishil_bench import commands
 
-    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers) else 1)
+    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers, resume) else 1)
+
+
+@app.command()
+def replay(
+    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="e.g. build/first_light/qemu/journal.bin")],
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Default: replay/ beside the journal")] = None,
+) -> None:
+    """Repeat the comparison of a recorded run; needs no board, recipe or data set."""
+    from eishil_bench import commands
+
+    raise typer.Exit(0 if commands.replay(journal, out) else 1)
 
 
 @app.command()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eishil.errors import RecipeError
-from eishil.model import Model
-from eishil.progress import Progress
+from eishil.files import write_atomic
 from eishil_bench import pipeline, terminal
 from eishil_bench.pipeline import Workspace
 from eishil_bench.results import Results
@@ -16,7 +16,6 @@ from eishil_bench.stamps import bring_up_to_date, reason_to_make, require
 
 if TYPE_CHECKING:
     from eishil_bench.build import FirmwareImage
-    from eishil_bench.limits import Limit
 
 
 def make(stage: str, recipe: Path, out: Path, workers: int, force: bool) -> None:
@@ -38,33 +37,50 @@ def build(recipe: Path, env: str, out: Path) -> None:
     )
 
 
-def run(recipe: Path, target: str, port: str | None, out: Path, workers: int) -> bool:
-    """Everything from the data set to the report; whether all limits were kept."""
-    from eishil_bench.dut import require_emulator, target_spec
+def run(recipe: Path, targets: Sequence[str], port: str | None, out: Path, workers: int, resume: bool) -> bool:
+    """Everything from the data set to the report, on every target; whether all limits were kept."""
+    from eishil_bench.boards import chosen_targets
+    from eishil_bench.dut import require_emulator
     from eishil_bench.limits import load_limits
+    from eishil_bench.target_run import run_targets
 
     # What can be wrong without any work is found before minutes are spent on a data set.
-    spec, bounds, workspace = target_spec(target), load_limits(), Workspace.open(recipe, out)
-    require_emulator(spec)
+    specs, bounds, workspace = chosen_targets(targets, port), load_limits(), Workspace.open(recipe, out)
+    for spec in specs:
+        require_emulator(spec)
     with workspace.locked():
         for stage in pipeline.STAGES:
             _make(workspace, stage, workers, force=False)
-        image = _build(workspace, spec.env)
+        images = {env: _build(workspace, env) for env in dict.fromkeys(spec.env for spec in specs)}
         with terminal.progress_bars() as progress:
-            results = _measure(workspace, spec.name, port, image, bounds, progress)
-        _write_report(workspace, results)
-    terminal.tell_results(results, workspace.report)
-    return results.passed
+            runs = run_targets(workspace, specs, port, images, bounds, progress, resume=resume)
+        _write_reports(workspace, runs)
+    for results in runs:
+        terminal.tell_results(results, workspace.report)
+    return all(results.passed for results in runs)
 
 
 def report(recipe: Path, out: Path) -> None:
-    """Write the report of the last run again."""
+    """Write the pages of the last run again."""
     workspace = Workspace.open(recipe, out)
-    require(workspace.results, workspace.command("run"))
-    results = Results.load(workspace.results)
+    require(workspace.targets, workspace.command("run"))
+    runs = [Results.load(workspace.target_results(name)) for name in json.loads(workspace.targets.read_bytes())]
     with workspace.locked():
-        _write_report(workspace, results)
-    terminal.tell_results(results, workspace.report)
+        _write_reports(workspace, runs)
+    for results in runs:
+        terminal.tell_results(results, workspace.report)
+
+
+def replay(journal: Path, out: Path | None) -> bool:
+    """Compare a journal's run again; whether all limits were kept."""
+    from eishil_bench.limits import load_limits
+    from eishil_bench.replay import replay as replay_journal
+
+    folder = out or journal.parent / "replay"
+    with terminal.progress_bars() as progress:
+        results = replay_journal(journal, load_limits(), progress, folder)
+    terminal.tell_results(results, folder / "report.html")
+    return results.passed
 
 
 def _make(workspace: Workspace, name: str, workers: int, force: bool) -> None:
@@ -93,69 +109,19 @@ def _build(workspace: Workspace, env: str) -> FirmwareImage:
     return image
 
 
-def _measure(
-    workspace: Workspace,
-    target: str,
-    port: str | None,
-    image: FirmwareImage,
-    bounds: dict[str, Limit],
-    progress: Progress,
-) -> Results:
-    """Run the target over the held-out trajectories and write table and results."""
-    from eishil.dataset.tables import Dataset
-    from eishil.filters.ekf import Ekf
-    from eishil.network.onnx_files import load_float_network
+def _write_reports(workspace: Workspace, runs: Sequence[Results]) -> None:
+    """A page for each target and one for the run: the target's own where there is only one."""
     from eishil_bench import run_table
-    from eishil_bench.dut import open_dut
-    from eishil_bench.measure import judge, measure
-    from eishil_bench.stimulus import held_out_trajectories
-
-    model = Model.load(workspace.model / "model.json")
-    ekf = Ekf(model, load_float_network(workspace.model / "network_float.onnx"))
-    trajectories = held_out_trajectories(Dataset.open(workspace.dataset), workspace.recipe, model)
-    if not any(trajectory.spectra for trajectory in trajectories):
-        raise RecipeError(f"{workspace.recipe_path}: [population.test] gives no spectrum that is not masked")
-    with open_dut(target, image, port=port) as dut:
-        measurement = measure(dut, model, image, ekf, trajectories, progress)
-        kind = dut.kind
-    table_path = workspace.run_table(target)
-    results = judge(
-        measurement,
-        model,
-        image,
-        sum(trajectory.masked for trajectory in trajectories),
-        bounds,
-        recipe=workspace.recipe.name,
-        description=workspace.recipe.description,
-        target=target,
-        target_kind=kind,
-        run_table=table_path.relative_to(workspace.root).as_posix(),
-        provenance=_provenance(workspace, model),
-    )
-    run_table.save(measurement.table, table_path)
-    results.save(workspace.results)
-    return results
-
-
-def _provenance(workspace: Workspace, model: Model) -> dict[str, str]:
-    """Where every figure comes from: files by hash, libraries by version, and what the model file says of itself."""
-    from eishil.files import sha256_file
-    from eishil.versions import versions
-
-    files = (
-        workspace.recipe_path,
-        workspace.dataset / "samples.parquet",
-        workspace.dataset / "spectra.parquet",
-        workspace.model / "network_float.onnx",
-        workspace.model / "model.json",
-    )
-    hashes = {f"sha256 of {path.name}": sha256_file(path) for path in files}
-    libraries = {f"version of {name}": version for name, version in versions().items()}
-    return hashes | libraries | {f"model: {name}": text for name, text in model.provenance.items()}
-
-
-def _write_report(workspace: Workspace, results: Results) -> None:
-    from eishil_bench import run_table
+    from eishil_bench.report.combined import write_combined
     from eishil_bench.report.page import write_report
 
-    write_report(results, run_table.load(workspace.root / results.run_table), workspace.report)
+    tables = [run_table.load(workspace.run_table(results.target)) for results in runs]
+    for results, table in zip(runs, tables, strict=True):
+        write_report(results, table, workspace.target_report(results.target))
+    if len(runs) == 1:
+        runs[0].model_copy(update={"run_table": f"{runs[0].target}/{runs[0].run_table}"}).save(workspace.results)
+        write_report(runs[0], tables[0], workspace.report)
+    else:
+        workspace.results.unlink(missing_ok=True)  # which of several would it be?
+        write_combined(runs, tables, workspace.report)
+    write_atomic(workspace.targets, json.dumps([results.target for results in runs]) + "\n")

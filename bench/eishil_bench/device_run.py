@@ -7,7 +7,7 @@ gives the same estimates bit for bit. A device that falls silent is reset and it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,8 +15,9 @@ import numpy as np
 from eishil import wire
 from eishil.errors import EishilError, SilenceError, TargetError
 from eishil.model import Model
-from eishil_bench.journal import Exchange, Journal, Section, Unrecorded
+from eishil_bench.journal import Exchange, Section
 from eishil_bench.link import ByteStream, LinkStatistics
+from eishil_bench.logbook import Logbook
 from eishil_bench.session import (
     DeviceStatus,
     DeviceStep,
@@ -39,14 +40,6 @@ class Device(ByteStream, Protocol):
 
     def reset(self) -> None:
         """Reset the device; it is ready to talk afterwards."""
-
-
-@dataclass(frozen=True)
-class Logbook:
-    """Where a run is recorded, and the trajectories of it that are on record already, by cell."""
-
-    journal: Journal = field(default_factory=Unrecorded)
-    finished: Mapping[str, Section] = field(default_factory=dict)
 
 
 class RecordedLink:
@@ -160,13 +153,14 @@ class DeviceRun:
 
     def _measured(self, trajectory: Trajectory) -> list[DeviceStep]:
         journal = self._logbook.journal
-        try:
-            steps = self._stream(trajectory)
-        except SilenceError as silence:
-            journal.note("abandoned", cell_id=trajectory.cell_id)
-            self._recover(silence, f"it was reset and cell {trajectory.cell_id} run again")
-            refuse_stranger(self._device.name, self._session.hello(), self._model, self._build_id)
-            steps = self._stream(trajectory)
+        while True:
+            try:
+                steps = self._stream(trajectory)
+                break
+            except SilenceError as silence:
+                journal.note("abandoned", cell_id=trajectory.cell_id)
+                self._recover(silence, f"it was reset and cell {trajectory.cell_id} run again")
+                refuse_stranger(self._device.name, self._session.hello(), self._model, self._build_id)
         journal.note("finished", cell_id=trajectory.cell_id, link=asdict(self.link))
         journal.sync()
         return steps

@@ -17,6 +17,7 @@ import os
 import struct
 import time
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -90,7 +91,7 @@ class Journal:
         self._opened_s = time.monotonic()
 
     @classmethod
-    def create(cls, path: Path, header: dict[str, Any], files: dict[str, bytes]) -> Journal:
+    def create(cls, path: Path, header: Mapping[str, Any], files: Mapping[str, bytes]) -> Journal:
         """A new journal; one that is there already is kept as `<name>.previous`."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -252,5 +253,5 @@ def _exchange(body: bytes) -> Exchange:
     return Exchange(name.decode(), rest[:request_bytes], rest[request_bytes:], elapsed_us)
 
 
-def _json(value: dict[str, Any]) -> bytes:
+def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()

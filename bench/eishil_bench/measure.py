@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
@@ -12,27 +12,12 @@ from eishil.filters.ekf import Ekf
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil_bench import compare, limits, run_table
-from eishil_bench.device_run import Device, DeviceRun, Logbook
+from eishil_bench.device_run import Device, DeviceRun
 from eishil_bench.link import LinkStatistics
+from eishil_bench.logbook import Image, Logbook
 from eishil_bench.results import Clock, Comparison, DeviceCounts, LinkCounts, Results, Size
 from eishil_bench.session import DeviceStatus, DeviceStep, Exchanger, Identity
 from eishil_bench.stimulus import Trajectory, reference_steps
-
-
-class Image(Protocol):
-    """What the bench needs to know of a firmware image; a stack of None is one that nobody knows."""
-
-    @property
-    def build_id(self) -> bytes: ...
-
-    @property
-    def flash_bytes(self) -> int: ...
-
-    @property
-    def ram_bytes(self) -> int: ...
-
-    @property
-    def stack_bytes(self) -> int | None: ...
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,22 @@ class Workspace:
     def firmware(self, env: str) -> Path:
         return self.root / "firmware" / env
 
+    @property
+    def targets(self) -> Path:
+        """Names of the last run's targets."""
+        return self.root / "targets.json"
+
     def run_table(self, target: str) -> Path:
         return self.root / target / "run.parquet"
+
+    def journal(self, target: str) -> Path:
+        return self.root / target / "journal.bin"
+
+    def target_results(self, target: str) -> Path:
+        return self.root / target / "results.json"
+
+    def target_report(self, target: str) -> Path:
+        return self.root / target / "report.html"
 
     def command(self, stage: str) -> str:
         """The command that makes a stage of this recipe."""

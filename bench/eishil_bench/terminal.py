@@ -71,6 +71,8 @@ def tell_results(results: Results, report: Path) -> None:
     console = results_console()
     console.print(_summary(results))
     console.print(_checks(results))
+    for remark in results.remarks:
+        console.print(f"[yellow]remark[/]  {escape(remark)}", soft_wrap=True)
     for failure in results.failures:
         console.print(f"[bold red]missed[/]  {escape(failure)}", soft_wrap=True)
     verdict = (

@@ -1,0 +1,139 @@
+"""A journal compared once more, without a board: the recorded replies against a reference that is computed anew."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eishil import wire
+from eishil.errors import EishilError
+from eishil.filters.ekf import Ekf
+from eishil.filters.step import StepInput
+from eishil.model import Model
+from eishil.progress import Progress
+from eishil_bench import run_table
+from eishil_bench.device_run import recorded_session
+from eishil_bench.journal import Exchange, Recording, Section, read
+from eishil_bench.limits import Limit
+from eishil_bench.link import LinkStatistics
+from eishil_bench.measure import Measurement, compared, judge
+from eishil_bench.report.page import write_report
+from eishil_bench.results import Results
+from eishil_bench.session import ID_BYTES, stream
+from eishil_bench.stimulus import HeldOutSpectrum, Trajectory
+
+MODEL_FILE = "model.json"
+NETWORK_FILE = "network_float.onnx"
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a journal's header says of the firmware image."""
+
+    build_id: bytes
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int | None
+
+
+def replay(path: Path, bounds: dict[str, Limit], progress: Progress, out_dir: Path) -> Results:
+    """Compare a journal's run again; writes `run.parquet`, `results.json` and `report.html` into `out_dir`.
+
+    Raises
+    ------
+    EishilError
+        The journal is damaged, of another protocol, or of a run that did not end.
+    """
+    recording = read(path)
+    if recording.end is None:
+        cut = f", {recording.torn_bytes} bytes of a torn record were left out" if recording.torn_bytes else ""
+        raise EishilError(
+            f"{path}: the run ended within its trajectories ({len(recording.finished)} are whole{cut}); "
+            "`eishil run` with --resume finishes it"
+        )
+    _require_protocol(path, recording)
+    model, ekf = _estimator(path, recording)
+    measurement = _measurement(recording, model, ekf, progress)
+    header = recording.header
+    image = ImageFacts(**{**header["image"], "build_id": bytes.fromhex(header["image"]["build_id"])})
+    about = header["about"] | {"run_table": "run.parquet"}
+    results = judge(measurement, model, image, header["masked_spectra"], bounds, **about)
+    run_table.save(measurement.table, out_dir / "run.parquet")
+    results.save(out_dir / "results.json")
+    write_report(results, measurement.table, out_dir / "report.html")
+    return results
+
+
+def _require_protocol(path: Path, recording: Recording) -> None:
+    recorded, ours = recording.header["wire_digest"], wire.digest()[:ID_BYTES].hex()
+    if recorded != ours:
+        raise EishilError(
+            f"{path}: was recorded with wire digest {recorded}, but this bench speaks {ours}; "
+            "replay it with the version of eishil that recorded it"
+        )
+
+
+def _estimator(path: Path, recording: Recording) -> tuple[Model, Ekf]:
+    from eishil.network.onnx_files import load_float_network
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (MODEL_FILE, NETWORK_FILE):
+            if name not in recording.files:
+                raise EishilError(f"{path}: the journal lacks {name}; run again")
+            (Path(folder) / name).write_bytes(recording.files[name])
+        model = Model.load(Path(folder) / MODEL_FILE)
+        return model, Ekf(model, load_float_network(Path(folder) / NETWORK_FILE))
+
+
+def _measurement(recording: Recording, model: Model, ekf: Ekf, progress: Progress) -> Measurement:
+    name = recording.header["about"]["target"]
+    rows: list[dict[str, Any]] = []
+    for done, section in enumerate(recording.finished.values(), 1):
+        trajectory = recorded_trajectory(section, model)
+        session = recorded_session(name, section.exchanges, model)
+        rows += compared(ekf, trajectory, stream(session, [one.measured for one in trajectory.spectra]))
+        progress("replay", done, len(recording.finished), f"{name}, cell {trajectory.cell_id}")
+    end = recording.end or {}
+    return Measurement(
+        table=pd.DataFrame(rows),
+        identity=recorded_session(name, _last(recording, "hello"), model).hello(),
+        status=recorded_session(name, _last(recording, "status"), model).status(),
+        link=LinkStatistics(**end["link"]),
+        remarks=end["remarks"],
+    )
+
+
+def recorded_trajectory(section: Section, model: Model) -> Trajectory:
+    """What was sent, read back from the requests; points that were masked are NaN again."""
+    dtype = wire.dtype(wire.BY_NAME["step_request"], model.dimensions())
+    requests = [np.frombuffer(one.request, dtype)[0] for one in section.exchanges if one.name == "step"]
+    spectra = [
+        HeldOutSpectrum(step, cycles, soh, soc, _as_measured(request))
+        for (step, cycles, soh, soc), request in zip(section.about["labels"], requests, strict=True)
+    ]
+    return Trajectory(section.about["cell_id"], tuple(spectra), section.about["masked"])
+
+
+def _as_measured(request: np.void) -> StepInput:
+    z_ohm = np.atleast_1d(request["z_real_ohm"] + 1j * request["z_imag_ohm"].astype(np.float64))
+    valid = np.array([bool(int(request["valid_mask"]) >> k & 1) for k in range(len(z_ohm))])
+    return StepInput(
+        elapsed_cycles=float(request["elapsed_cycles"]),
+        voltage_V=float(request["voltage_V"]),
+        temperature_degC=float(request["temperature_degC"]),
+        z_ohm=np.where(valid, z_ohm, np.nan),
+        valid=valid,
+    )
+
+
+def _last(recording: Recording, name: str) -> Sequence[Exchange]:
+    exchange = recording.last(name)
+    if exchange is None:
+        raise EishilError(f"the journal has no {name} exchange; run again")
+    return [exchange]

@@ -1,0 +1,133 @@
+"""Targets over the held-out trajectories, each with journal, table and results in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eishil.errors import EishilError, RecipeError, TargetError
+from eishil.filters.ekf import Ekf
+from eishil.model import Model
+from eishil.progress import Progress
+from eishil_bench import run_table
+from eishil_bench.dut import TargetSpec, open_dut
+from eishil_bench.logbook import journal_header, open_logbook
+from eishil_bench.measure import judge, measure
+from eishil_bench.pipeline import Workspace
+from eishil_bench.replay import MODEL_FILE, NETWORK_FILE
+from eishil_bench.results import Results
+from eishil_bench.stimulus import Trajectory, held_out_trajectories
+
+if TYPE_CHECKING:
+    from eishil_bench.build import FirmwareImage
+    from eishil_bench.limits import Limit
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """What every target of a run gets: the held-out trajectories, the model, and where they come from."""
+
+    workspace: Workspace
+    model: Model
+    trajectories: Sequence[Trajectory]
+    provenance: dict[str, str]
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> Stimulus:
+        """RecipeError where the recipe leaves nothing to stream."""
+        from eishil.dataset.tables import Dataset
+
+        model = Model.load(workspace.model / MODEL_FILE)
+        trajectories = held_out_trajectories(Dataset.open(workspace.dataset), workspace.recipe, model)
+        if not any(trajectory.spectra for trajectory in trajectories):
+            raise RecipeError(f"{workspace.recipe_path}: [population.test] gives no spectrum that is not masked")
+        return cls(workspace, model, trajectories, _provenance(workspace, model))
+
+    @property
+    def masked_spectra(self) -> int:
+        return sum(trajectory.masked for trajectory in self.trajectories)
+
+
+def run_targets(
+    workspace: Workspace,
+    specs: Sequence[TargetSpec],
+    port: str | None,
+    images: Mapping[str, FirmwareImage],
+    bounds: dict[str, Limit],
+    progress: Progress,
+    *,
+    resume: bool,
+) -> list[Results]:
+    """Run all targets at once, each with its own connection, journal and reference.
+
+    A target that fails does not stop the others: what they gave is kept, and the sentences of those that failed are
+    one EishilError at the end.
+    """
+    stimulus = Stimulus.of(workspace)
+
+    def run(spec: TargetSpec) -> Results:
+        return run_target(stimulus, spec, port, images[spec.env], bounds, progress, resume=resume)
+
+    with ThreadPoolExecutor(len(specs)) as pool:
+        pending = [pool.submit(run, spec) for spec in specs]
+        failures = [error for future in pending if (error := future.exception()) is not None]
+    for error in failures:
+        if not isinstance(error, EishilError):
+            raise error
+    if failures:
+        raise TargetError("; ".join(str(error) for error in failures))
+    return [future.result() for future in pending]
+
+
+def run_target(
+    stimulus: Stimulus,
+    spec: TargetSpec,
+    port: str | None,
+    image: FirmwareImage,
+    bounds: dict[str, Limit],
+    progress: Progress,
+    *,
+    resume: bool,
+) -> Results:
+    """Run one target; everything of it lies in its folder afterwards."""
+    from eishil.network.onnx_files import load_float_network
+
+    workspace, model = stimulus.workspace, stimulus.model
+    ekf = Ekf(model, load_float_network(workspace.model / NETWORK_FILE))
+    about = {
+        "recipe": workspace.recipe.name,
+        "description": workspace.recipe.description,
+        "target": spec.name,
+        "target_kind": spec.kind,
+        "run_table": workspace.run_table(spec.name).name,
+        "provenance": stimulus.provenance,
+    }
+    with open_dut(spec.name, image, port=port) as dut:
+        header = journal_header(model, image, stimulus.masked_spectra, about)
+        files = {name: (workspace.model / name).read_bytes() for name in (MODEL_FILE, NETWORK_FILE)}
+        logbook = open_logbook(workspace.journal(spec.name), header, files, resume=resume)
+        with logbook.journal:
+            measurement = measure(dut, model, image, ekf, stimulus.trajectories, progress, logbook=logbook)
+    results = judge(measurement, model, image, stimulus.masked_spectra, bounds, **about)
+    run_table.save(measurement.table, workspace.run_table(spec.name))
+    results.save(workspace.target_results(spec.name))
+    return results
+
+
+def _provenance(workspace: Workspace, model: Model) -> dict[str, str]:
+    """Where every figure comes from: files by hash, libraries by version, and what the model file says of itself."""
+    from eishil.files import sha256_file
+    from eishil.versions import versions
+
+    files = (
+        workspace.recipe_path,
+        workspace.dataset / "samples.parquet",
+        workspace.dataset / "spectra.parquet",
+        workspace.model / NETWORK_FILE,
+        workspace.model / MODEL_FILE,
+    )
+    hashes = {f"sha256 of {path.name}": sha256_file(path) for path in files}
+    libraries = {f"version of {name}": version for name, version in versions().items()}
+    return hashes | libraries | {f"model: {name}": text for name, text in model.provenance.items()}
