@@ -1,0 +1,65 @@
+"""A host that is killed at random moments goes on from its journal, and nothing is lost, doubled or invented."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eishil.filters.ekf import Ekf
+from eishil.network.onnx_files import load_float_network
+from eishil.progress import silent
+from eishil_bench.dut import open_dut
+from eishil_bench.journal import Journal, read
+from eishil_bench.kills import estimates, kill_campaign
+from eishil_bench.logbook import journal_header, open_logbook
+from eishil_bench.measure import measure
+from eishil_bench.replay import MODEL_FILE, NETWORK_FILE
+from support.simulated_cells import simulated_cells
+
+KILLS = 12
+
+
+@pytest.fixture(scope="module")
+def undisturbed(first_light_model, native_image, tmp_path_factory):
+    """Journal and table of a run of the committed model that nobody disturbs."""
+    from conftest import ROOT
+
+    network_path = ROOT / "datasets" / "models" / "first_light" / NETWORK_FILE
+    network = load_float_network(network_path)
+    cells = simulated_cells(first_light_model, network, cells=8, steps=40, seed=11)
+    path = tmp_path_factory.mktemp("undisturbed") / "journal.bin"
+    files = {MODEL_FILE: first_light_model.to_json().encode(), NETWORK_FILE: network_path.read_bytes()}
+    header = journal_header(first_light_model, native_image, 0, {"target": "native"})
+    with open_dut("native", native_image) as dut:
+        logbook = open_logbook(path, header, files, resume=False)
+        with logbook.journal:
+            ekf = Ekf(first_light_model, network)
+            measure(dut, first_light_model, native_image, ekf, cells, silent, logbook=logbook)
+    return path, cells
+
+
+def test_kills_of_the_host_change_no_bit(undisturbed, native_image, tmp_path):
+    path, cells = undisturbed
+    assert [len(replies) for replies in estimates(path).values()] == [40] * len(cells)
+    campaign = kill_campaign(path, "native", "native", native_image.elf, tmp_path, KILLS, np.random.default_rng(20))
+    assert campaign.kills >= KILLS
+    assert campaign.bit_equal
+    resumed = [read(journal).notes for journal in tmp_path.glob("killed_*.journal")]
+    assert sum(note["event"] == "resumed" for notes in resumed for note in notes) >= KILLS - len(resumed)
+
+
+def test_a_changed_estimate_would_be_seen(undisturbed, native_image, tmp_path):
+    """One bit in the state of one recorded reply."""
+    recording = read(undisturbed[0])
+    last = recording.sections[-1].exchanges[-1]
+    journal = Journal.create(tmp_path / "changed", recording.header, recording.files)
+    with journal:
+        for section in recording.sections:
+            journal.begin(section.about)
+            for one in section.exchanges:
+                reply = one.reply[:20] + bytes([one.reply[20] ^ 1]) + one.reply[21:] if one is last else one.reply
+                journal.exchange(one.name, one.request, reply)
+            journal.note("finished", cell_id=section.about["cell_id"], link={})
+    rng = np.random.default_rng(1)
+    campaign = kill_campaign(tmp_path / "changed", "native", "native", native_image.elf, tmp_path, 1, rng)
+    assert campaign.kills >= 1 and not campaign.bit_equal
