@@ -83,7 +83,7 @@ static size_t answer_step(dispatch_t *d, const request_t *request)
     };
     estimator_output_t estimate;
     const uint32_t start = port_count();
-    const estimator_status_t status = estimator_step(&d->estimator, &eishil_model, &input, &estimate);
+    const estimator_status_t status = estimator_step(&d->estimator, &eishil_model, &d->work, &input, &estimate);
     out->count = port_count() - start;
     out->status = (uint32_t)status;
     out->steps = d->estimator.steps;
@@ -110,17 +110,24 @@ static size_t answer_network(dispatch_t *d, const request_t *request)
     const nn_t *nn = &eishil_model.network;
     const float *input = request->body.network.input;
     wire_network_reply_t *out = &d->reply.body.network;
+    nn_work_t *work = &d->work.update.network;
     if (!all_finite(input, WIRE_N_INPUTS)) {
         out->status = WIRE_STATUS_REJECTED_INPUT;
         return sizeof *out;
     }
-    int16_t q[WIRE_N_INPUTS];
+    int32_t q[WIRE_N_INPUTS];
     const uint32_t start = port_count();
     for (unsigned i = 0; i < WIRE_N_INPUTS; i++) {
-        q[i] = nn_quantise_input(nn, (uint8_t)i, input[i]);
+        q[i] = nn_quantise_input(nn, i, input[i]);
     }
-    nn_evaluate(nn, q, out->accumulator, out->jacobian_accumulator);
+    nn_evaluate(nn, q, work);
     out->count = port_count() - start;
+    for (unsigned i = 0; i < WIRE_N_OBSERVATIONS; i++) {
+        out->accumulator[i] = nn_accumulator(nn, work, i, 0);
+        for (unsigned c = 0; c < WIRE_N_INPUTS; c++) {
+            out->jacobian_accumulator[i * WIRE_N_INPUTS + c] = nn_jacobian_accumulator(work, i, c);
+        }
+    }
     out->status = WIRE_STATUS_OK;
     return sizeof *out;
 }

@@ -32,6 +32,7 @@ typedef struct {
 
 typedef struct {
     estimator_t estimator;
+    estimator_work_t work;
     bool initialised;
     uint32_t frames_received;
     uint32_t crc_errors;

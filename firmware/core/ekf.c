@@ -2,86 +2,85 @@
 
 #include "fmath.h"
 
-#include <stddef.h>
+#define N MODEL_N_STATES
 
-/* out = P g. One pass over the triangle: an element off the diagonal counts for its row and for its column. */
-static void multiply_covariance(const ekf_t *f, unsigned n, const float *g, float *out)
+static inline real_t inner(const real_t *a, const real_t *b)
 {
-    const float *P = f->P;
-    for (unsigned i = 0; i < n; i++) {
-        out[i] = 0.0f;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        float sum = *P++ * g[i];
-        for (unsigned j = i + 1U; j < n; j++, P++) {
-            sum += *P * g[j];
-            out[j] += *P * g[i];
-        }
-        out[i] += sum;
-    }
-}
-
-static float inner(const float *a, const float *b, unsigned n)
-{
-    float sum = 0.0f;
-    for (unsigned i = 0; i < n; i++) {
+    real_t sum = REAL(0);
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < N; i++) {
         sum += a[i] * b[i];
     }
     return sum;
 }
 
-void ekf_predict(ekf_t *f, unsigned n, const float *drift, const float *q, float elapsed_cycles)
+/* Gradient by the state of a pseudo-observation. */
+static void map_gradient(const model_t *model, const trajectory_t *trajectory, const real_t *by_channel, real_t *H)
 {
-    for (unsigned i = 0; i < n; i++) {
-        f->x[i] += drift[i] * elapsed_cycles;
-        f->P[EKF_PACKED_INDEX(n, i, i)] += q[i] * elapsed_cycles;
+    const unsigned n_mode_inputs = MODEL_N_INPUTS - 2U;
+    const unsigned n_terms = MODEL_N_SERIES_TERMS;
+    real_t by_mode[MODEL_N_MODES] = {REAL(0)};
+#pragma GCC unroll 8
+    for (unsigned c = 0; c < n_mode_inputs; c++) {
+        by_mode[model->input_mode[c]] += by_channel[c] * model->network.jacobian_column_scale[c];
     }
+    for (unsigned t = 0; t < n_terms; t++) {
+        by_mode[model->series_term[t].mode] += by_channel[n_mode_inputs + t];
+    }
+    trajectory_map_gradient(trajectory, by_mode, H);
 }
 
-bool ekf_update_scalar(ekf_t *f, unsigned n, const float *H, float nu, float R, float *nis, float *log_det)
+/* dx <- dx + P H^T scaled, P <- P - P H^T H P / S. */
+static inline void subtract_gain(gaussian_t *f, const real_t *PHt, real_t S, real_t scaled, real_t *dx)
 {
-    float PHt[MODEL_N_STATES];
-    multiply_covariance(f, n, H, PHt);
-    float S = inner(H, PHt, n) + R;
-    if (!(S >= FMATH_SMALLEST_NORMAL) || !fmath_is_finite(S)) {
-        return false;
-    }
-    float scaled = nu / S;
-    float inverse = 1.0f / S;
-    float *P = f->P;
-    for (unsigned i = 0; i < n; i++) {
-        f->x[i] += PHt[i] * scaled;
-        float K = PHt[i] * inverse;
-        for (unsigned j = i; j < n; j++) {
+    const real_t inverse = REAL(1) / S;
+    real_t *P = f->P;
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < N; i++) {
+        const real_t K = PHt[i] * inverse;
+        dx[i] += PHt[i] * scaled;
+#pragma GCC unroll 8
+        for (unsigned j = i; j < N; j++) {
             *P++ -= K * PHt[j];
         }
     }
+}
+
+/* One scalar observation of the displacement dx from the predicted state. */
+static inline bool update_scalar(gaussian_t *f, const pseudo_observation_t *seen, const real_t *H, real_t *dx,
+                                 real_t *nis, real_t *log_det)
+{
+    real_t PHt[N];
+    gaussian_multiply(f, H, PHt);
+    const real_t S = inner(H, PHt) + seen->variance;
+    if (!(S >= FMATH_SMALLEST_NORMAL) || !fmath_is_finite(S)) {
+        return false;
+    }
+    const real_t nu = seen->innovation - inner(H, dx);
+    const real_t scaled = nu / S;
+    subtract_gain(f, PHt, S, scaled, dx);
     *nis += nu * scaled;
-    if (log_det != NULL) {
-        *log_det += fmath_log(S);
+    if (MODEL_N_PRIORS > 1U) {
+        *log_det += fmath_log(S) - fmath_log(seen->variance);
     }
     return true;
 }
 
-float ekf_variance(const ekf_t *f, unsigned n, const float *g)
+bool ekf_update(gaussian_t *f, const model_t *model, const trajectory_t *trajectory, const pseudo_observation_t *seen,
+                unsigned n_seen, real_t *nis, real_t *log_det)
 {
-    float Pg[MODEL_N_STATES];
-    multiply_covariance(f, n, g, Pg);
-    return inner(g, Pg, n);
-}
-
-bool ekf_is_sound(const ekf_t *f, unsigned n)
-{
-    const float *P = f->P;
-    for (unsigned i = 0; i < n; i++) {
-        if (!(*P > 0.0f) || !fmath_is_finite(f->x[i])) {
+    real_t dx[N] = {REAL(0)};
+    for (unsigned k = 0; k < n_seen; k++) {
+        real_t H[N];
+        map_gradient(model, trajectory, seen[k].gradient, H);
+        if (!update_scalar(f, &seen[k], H, dx, nis, log_det)) {
             return false;
         }
-        for (unsigned j = i; j < n; j++) {
-            if (!fmath_is_finite(*P++)) {
-                return false;
-            }
-        }
     }
-    return true;
+    for (unsigned i = 0; i < N; i++) {
+        f->x[i] += dx[i];
+    }
+    /* Where all of the innovations' length lies in the channels, rounding may leave a little less than nothing. */
+    *nis = *nis < REAL(0) ? REAL(0) : *nis;
+    return gaussian_is_sound(f) && fmath_is_finite(*nis);
 }

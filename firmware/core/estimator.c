@@ -1,210 +1,201 @@
 #include "estimator.h"
 
 #include "fmath.h"
-#include "observation.h"
 #include "readout.h"
-#include "trajectory.h"
+#include "update.h"
 
-#include <math.h>
-#include <stddef.h>
+#include <float.h>
 #include <string.h>
 
+#define ZERO_CELSIUS_K       REAL(273.15f)
+#define ELAPSED_MAX          FLT_MAX
 #define VOLTAGE_MAX_V        10.0f
 #define TEMPERATURE_MIN_DEGC (-60.0f)
 #define TEMPERATURE_MAX_DEGC 100.0f
 
-/* What a spectrum says about one filter. */
-typedef struct {
-    float nis;
-    float log_det;
-    uint32_t n_used;
-} evidence_t;
-
 void estimator_init(estimator_t *e, const model_t *model)
 {
-    const unsigned n = model->n_states;
     memset(e, 0, sizeof *e);
-    for (unsigned b = 0; b < model->n_priors; b++) {
+    for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
         const prior_t *prior = &model->prior[b];
         e->log_weight[b] = prior->log_weight;
-        memcpy(e->filter[b].x, prior->mean, n * sizeof(float));
-        memcpy(e->filter[b].P, prior->covariance, n * (n + 1U) / 2U * sizeof(float));
+        for (unsigned i = 0; i < MODEL_N_STATES; i++) {
+            e->filter[b].x[i] = prior->mean[i];
+        }
+        for (unsigned i = 0; i < MODEL_N_COVARIANCE; i++) {
+            e->filter[b].P[i] = prior->covariance[i];
+        }
     }
 }
 
 /* Written so that NaN fails every comparison. */
 static bool input_is_sound(const estimator_input_t *in)
 {
-    return fmath_is_finite(in->elapsed_cycles) && in->elapsed_cycles >= 0.0f && in->voltage_V >= 0.0f &&
+    return in->elapsed_cycles >= 0.0f && in->elapsed_cycles <= ELAPSED_MAX && in->voltage_V >= 0.0f &&
            in->voltage_V <= VOLTAGE_MAX_V && in->temperature_degC >= TEMPERATURE_MIN_DEGC &&
            in->temperature_degC <= TEMPERATURE_MAX_DEGC;
 }
 
-static bool update_filter(ekf_t *f, const model_t *model, const trajectory_t *trajectory,
-                          const prediction_t *prediction, const float *z, evidence_t *evidence)
-{
-    const unsigned n = model->n_states;
-    const unsigned n_observations = 2U * model->n_frequencies;
-    const ekf_t predicted = *f;
-    /* The determinant weighs filters against each other; a lone filter saves its logarithms. */
-    float *log_det = model->n_priors > 1U ? &evidence->log_det : NULL;
-    *evidence = (evidence_t){0};
-    for (unsigned i = 0; i < n_observations; i++) {
-        observation_t row;
-        if (!fmath_is_finite(z[i]) || !observation_linearise(prediction, model, trajectory, i, &row)) {
-            continue;
-        }
-        float nu = z[i] - row.h;
-        for (unsigned j = 0; j < n; j++) {
-            nu -= row.H[j] * (f->x[j] - predicted.x[j]);
-        }
-        if (!ekf_update_scalar(f, n, row.H, nu, row.R, &evidence->nis, log_det)) {
-            return false;
-        }
-        evidence->n_used++;
-    }
-    return ekf_is_sound(f, n) && fmath_is_finite(evidence->nis);
-}
-
-static unsigned heaviest_filter(const estimator_t *e, unsigned n_priors)
+static unsigned heaviest_filter(const estimator_t *e)
 {
     unsigned heaviest = 0;
-    for (unsigned b = 1; b < n_priors; b++) {
+    for (unsigned b = 1; b < MODEL_N_PRIORS; b++) {
         heaviest = e->log_weight[b] > e->log_weight[heaviest] ? b : heaviest;
     }
     return heaviest;
 }
 
 /* ln w_b <- ln w_b - (NIS_b + sum ln S)/2, then normalised. Returns the heaviest filter. */
-static unsigned weigh_filters(estimator_t *e, unsigned n_priors, const evidence_t *evidence)
+static unsigned weigh_filters(estimator_t *e, const evidence_t *evidence)
 {
-    if (n_priors == 1U) {
+    if (MODEL_N_PRIORS == 1U) {
         return 0;
     }
-    for (unsigned b = 0; b < n_priors; b++) {
-        e->log_weight[b] -= 0.5f * (evidence[b].nis + evidence[b].log_det);
+    for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
+        e->log_weight[b] -= REAL(0.5f) * (evidence[b].nis + evidence[b].log_det);
     }
-    unsigned heaviest = heaviest_filter(e, n_priors);
-    float largest = e->log_weight[heaviest];
-    float sum = 0.0f;
-    for (unsigned b = 0; b < n_priors; b++) {
+    const unsigned heaviest = heaviest_filter(e);
+    const real_t largest = e->log_weight[heaviest];
+    real_t sum = REAL(0);
+    for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
         sum += fmath_exp(e->log_weight[b] - largest);
     }
-    float shift = largest + fmath_log(sum);
-    for (unsigned b = 0; b < n_priors; b++) {
+    const real_t shift = largest + fmath_log(sum);
+    for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
         e->log_weight[b] -= shift;
     }
     return heaviest;
 }
 
 /* Equations 1 to 7 on *e. False when a filter cannot be updated; *e is then of no use. */
-static bool apply_spectrum(estimator_t *e, const model_t *model, const estimator_input_t *in, evidence_t *heaviest)
+static bool apply_spectrum(estimator_t *e, const model_t *model, estimator_work_t *work, const estimator_input_t *in,
+                           evidence_t *heaviest)
 {
-    trajectory_t trajectory;
-    float z[MODEL_N_OBSERVATIONS];
+    const conditions_t conditions = {in->voltage_V, in->temperature_degC + ZERO_CELSIUS_K};
     evidence_t evidence[MODEL_N_PRIORS];
     e->cycles += in->elapsed_cycles;
     e->steps++;
-    trajectory_interpolate(&trajectory, model, e->cycles);
-    observation_take_logarithms(model, in->z_real_ohm, in->z_imag_ohm, in->valid_mask, z);
-    for (unsigned b = 0; b < model->n_priors; b++) {
-        ekf_t *f = &e->filter[b];
-        prediction_t prediction;
-        ekf_predict(f, model->n_states, model->drift_per_cycle, model->process_variance_per_cycle, in->elapsed_cycles);
-        observation_predict(&prediction, model, &trajectory, f->x, in->voltage_V, in->temperature_degC);
-        if (!update_filter(f, model, &trajectory, &prediction, z, &evidence[b])) {
+    trajectory_interpolate(&work->trajectory, model, e->cycles);
+    observation_take_usable(model, in->z_real_ohm, in->z_imag_ohm, in->valid_mask, work->z);
+    for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
+        gaussian_predict(&e->filter[b], model, in->elapsed_cycles);
+        if (!update_filter(&e->filter[b], model, &work->trajectory, &conditions, work->z, &work->update,
+                           &evidence[b])) {
             return false;
         }
     }
-    *heaviest = evidence[weigh_filters(e, model->n_priors, evidence)];
+    *heaviest = evidence[weigh_filters(e, evidence)];
     return true;
 }
 
 /* x = sum w_b x_b, P = sum w_b (P_b + (x_b - x)(x_b - x)^T). */
-static void mix_states(const estimator_t *e, const model_t *model, const float *weight, estimator_output_t *out)
+static void mix_states(const estimator_t *e, const real_t *weight, estimator_output_t *out)
 {
-    const unsigned n = model->n_states;
-    memset(out->x, 0, sizeof out->x);
-    memset(out->P, 0, sizeof out->P);
-    for (unsigned b = 0; b < model->n_priors; b++) {
-        for (unsigned i = 0; i < n; i++) {
-            out->x[i] += weight[b] * e->filter[b].x[i];
+    real_t x[MODEL_N_STATES] = {REAL(0)};
+    for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
+        for (unsigned i = 0; i < MODEL_N_STATES; i++) {
+            x[i] += weight[b] * e->filter[b].x[i];
         }
     }
-    for (unsigned b = 0; b < model->n_priors; b++) {
-        const ekf_t *f = &e->filter[b];
-        unsigned packed = 0;
-        for (unsigned i = 0; i < n; i++) {
-            for (unsigned j = i; j < n; j++, packed++) {
-                out->P[packed] += weight[b] * (f->P[packed] + (f->x[i] - out->x[i]) * (f->x[j] - out->x[j]));
+    unsigned packed = 0;
+    for (unsigned i = 0; i < MODEL_N_STATES; i++) {
+        out->x[i] = (float)x[i];
+        for (unsigned j = i; j < MODEL_N_STATES; j++, packed++) {
+            real_t P = REAL(0);
+            for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
+                const gaussian_t *f = &e->filter[b];
+                P += weight[b] * (f->P[packed] + (f->x[i] - x[i]) * (f->x[j] - x[j]));
             }
+            out->P[packed] = (float)P;
         }
+    }
+}
+
+static void copy_state(const gaussian_t *f, estimator_output_t *out)
+{
+    for (unsigned i = 0; i < MODEL_N_STATES; i++) {
+        out->x[i] = (float)f->x[i];
+    }
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < MODEL_N_COVARIANCE; i++) {
+        out->P[i] = (float)f->P[i];
     }
 }
 
 /* Value and variance of a readout by one filter. */
-static float evaluate_readout(const readout_t *readout, const model_t *model, const trajectory_t *trajectory,
-                              const ekf_t *f, float *variance)
+static real_t evaluate_readout(const readout_t *readout, const trajectory_t *trajectory, const gaussian_t *f,
+                               real_t *variance)
 {
-    float modes[MODEL_N_MODES];
-    float by_modes[MODEL_N_MODES];
-    float by_state[MODEL_N_STATES];
-    trajectory_map_state(trajectory, model, f->x, modes);
-    float value = readout_evaluate(readout, modes, model->n_modes, by_modes);
-    trajectory_map_gradient(trajectory, model, by_modes, by_state);
-    *variance = ekf_variance(f, model->n_states, by_state);
+    real_t modes[MODEL_N_MODES];
+    real_t by_mode[MODEL_N_MODES];
+    real_t by_state[MODEL_N_STATES];
+    trajectory_map_state(trajectory, f->x, modes);
+    const real_t value = readout_evaluate(readout, modes, by_mode);
+    trajectory_map_gradient(trajectory, by_mode, by_state);
+    *variance = gaussian_variance(f, by_state);
     return value;
 }
 
 /* r = sum w_b r_b, sigma^2 = residual^2 + sum w_b (g_b^T P_b g_b + (r_b - r)^2). */
-static float mix_readout(const readout_t *readout, const estimator_t *e, const model_t *model,
-                         const trajectory_t *trajectory, const float *weight, float *sigma)
+static real_t mix_readout(const readout_t *readout, const estimator_t *e, const trajectory_t *trajectory,
+                          const real_t *weight, real_t *sigma)
 {
-    float value[MODEL_N_PRIORS] = {0.0f};
-    float variance[MODEL_N_PRIORS] = {0.0f};
-    float mean = 0.0f;
-    float total = readout->residual_variance;
-    for (unsigned b = 0; b < model->n_priors; b++) {
-        value[b] = evaluate_readout(readout, model, trajectory, &e->filter[b], &variance[b]);
+    real_t value[MODEL_N_PRIORS];
+    real_t variance[MODEL_N_PRIORS];
+    real_t mean = REAL(0);
+    real_t total = readout->residual_variance;
+    for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
+        value[b] = evaluate_readout(readout, trajectory, &e->filter[b], &variance[b]);
         mean += weight[b] * value[b];
     }
-    for (unsigned b = 0; b < model->n_priors; b++) {
+    for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
         total += weight[b] * (variance[b] + (value[b] - mean) * (value[b] - mean));
     }
-    *sigma = sqrtf(total);
+    *sigma = fmath_sqrt(total);
     return mean;
 }
 
-void estimator_report(const estimator_t *e, const model_t *model, estimator_output_t *out)
+/* The trajectory is the one at e->cycles. */
+static void report(const estimator_t *e, const model_t *model, const trajectory_t *trajectory, estimator_output_t *out)
 {
-    trajectory_t trajectory;
-    float weight[MODEL_N_PRIORS];
-    for (unsigned b = 0; b < model->n_priors; b++) {
-        weight[b] = fmath_exp(e->log_weight[b]);
+    real_t weight[MODEL_N_PRIORS] = {REAL(1)};
+    if (MODEL_N_PRIORS == 1U) {
+        copy_state(&e->filter[0], out);
+    } else {
+        for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
+            weight[b] = fmath_exp(e->log_weight[b]);
+        }
+        mix_states(e, weight, out);
     }
-    trajectory_interpolate(&trajectory, model, e->cycles);
-    mix_states(e, model, weight, out);
-    for (unsigned r = 0; r < model->n_readouts; r++) {
-        out->readout[r] = mix_readout(&model->readout[r], e, model, &trajectory, weight, &out->readout_sigma[r]);
+    for (unsigned r = 0; r < MODEL_N_READOUTS; r++) {
+        real_t sigma;
+        out->readout[r] = (float)mix_readout(&model->readout[r], e, trajectory, weight, &sigma);
+        out->readout_sigma[r] = (float)sigma;
     }
+}
+
+void estimator_report(const estimator_t *e, const model_t *model, estimator_work_t *work, estimator_output_t *out)
+{
+    trajectory_interpolate(&work->trajectory, model, e->cycles);
+    report(e, model, &work->trajectory, out);
     out->n_used = 0;
     out->nis = 0.0f;
 }
 
-estimator_status_t estimator_step(estimator_t *e, const model_t *model, const estimator_input_t *in,
-                                  estimator_output_t *out)
+estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimator_work_t *work,
+                                  const estimator_input_t *in, estimator_output_t *out)
 {
+    evidence_t evidence;
     if (!input_is_sound(in)) {
         return ESTIMATOR_REJECTED_INPUT;
     }
-    estimator_t work = *e;
-    evidence_t evidence;
-    if (!apply_spectrum(&work, model, in, &evidence)) {
+    work->next = *e;
+    if (!apply_spectrum(&work->next, model, work, in, &evidence)) {
         return ESTIMATOR_REJECTED_COVARIANCE;
     }
-    *e = work;
-    estimator_report(e, model, out);
+    *e = work->next;
+    report(e, model, &work->trajectory, out);
     out->n_used = evidence.n_used;
-    out->nis = evidence.nis;
-    return evidence.n_used < 2U * model->n_frequencies ? ESTIMATOR_POINTS_SKIPPED : ESTIMATOR_OK;
+    out->nis = (float)evidence.nis;
+    return evidence.n_used < MODEL_N_OBSERVATIONS ? ESTIMATOR_POINTS_SKIPPED : ESTIMATOR_OK;
 }

@@ -1,9 +1,12 @@
-/* The estimator: one spectrum in, state, covariance and readouts out. Reentrant: all state is in estimator_t. */
+/* The estimator: one spectrum in, state, covariance and readouts out. Reentrant: all state is in estimator_t, and what a
+ * step needs meanwhile in the caller's estimator_work_t, which several estimators may take turns with. */
 #ifndef EISHIL_CORE_ESTIMATOR_H
 #define EISHIL_CORE_ESTIMATOR_H
 
-#include "ekf.h"
+#include "gaussian.h"
 #include "model.h"
+#include "trajectory.h"
+#include "update.h"
 
 /* Values are those of the wire's enum status. */
 typedef enum {
@@ -32,19 +35,27 @@ typedef struct {
 } estimator_output_t;
 
 typedef struct {
-    ekf_t filter[MODEL_N_PRIORS];
-    float log_weight[MODEL_N_PRIORS];
-    float cycles;
+    gaussian_t filter[MODEL_N_PRIORS];
+    real_t log_weight[MODEL_N_PRIORS];
+    real_t cycles;
     uint32_t steps;
 } estimator_t;
+
+/* Nothing in it outlives a call. */
+typedef struct {
+    estimator_t next;
+    trajectory_t trajectory;
+    real_t z[MODEL_N_OBSERVATIONS];
+    update_work_t update;
+} estimator_work_t;
 
 void estimator_init(estimator_t *e, const model_t *model);
 
 /* A rejected spectrum leaves *e as it was; *out is written only with ESTIMATOR_OK or ESTIMATOR_POINTS_SKIPPED. */
-estimator_status_t estimator_step(estimator_t *e, const model_t *model, const estimator_input_t *in,
-                                  estimator_output_t *out);
+estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimator_work_t *work,
+                                  const estimator_input_t *in, estimator_output_t *out);
 
 /* The estimate as it stands; n_used and nis are 0. What to answer before the first spectrum and after a rejected one. */
-void estimator_report(const estimator_t *e, const model_t *model, estimator_output_t *out);
+void estimator_report(const estimator_t *e, const model_t *model, estimator_work_t *work, estimator_output_t *out);
 
 #endif

@@ -4,23 +4,84 @@
 #ifndef EISHIL_CORE_FMATH_H
 #define EISHIL_CORE_FMATH_H
 
+#include "precision.h"
+
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
-#define FMATH_SMALLEST_NORMAL 0x1p-126f
+#define FMATH_SMALLEST_NORMAL REAL(0x1p-126f)
+#define FMATH_NAN             REAL(NAN)
 
-bool fmath_is_finite(float x);
+inline uint32_t fmath_to_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+inline float fmath_from_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+#if defined(REAL_IS_DOUBLE)
+
+/* A build to compare with: the C library's functions, which are not bit-equal everywhere. */
+inline bool fmath_is_finite(real_t x)
+{
+    return isfinite(x);
+}
+
+inline bool fmath_has_logarithm(real_t x)
+{
+    return x >= FMATH_SMALLEST_NORMAL && isfinite(x);
+}
+
+inline real_t fmath_sqrt(real_t x)
+{
+    return sqrt(x);
+}
+
+#else
+
+inline bool fmath_is_finite(real_t x)
+{
+    return (fmath_to_bits(x) & 0x7F800000U) != 0x7F800000U;
+}
+
+/* Positive, normal and finite. */
+inline bool fmath_has_logarithm(real_t x)
+{
+    const uint32_t smallest = 0x00800000U;
+    return fmath_to_bits(x) - smallest < 0x7F800000U - smallest;
+}
+
+inline real_t fmath_sqrt(real_t x)
+{
+    return sqrtf(x);
+}
+
+#endif
 
 /* To the nearest integer, ties to even; |x| <= 2^22. */
-float fmath_round(float x);
+inline float fmath_round(float x)
+{
+    /* At 1.5 * 2^23 the spacing of floats is 1: the addition rounds, and the subtraction is exact. */
+    const float shift = 0x1.8p+23f;
+    return (x + shift) - shift;
+}
 
-/* x normal and positive; NaN for anything else. Error below 1 ulp. */
-float fmath_log(float x);
+/* x with fmath_has_logarithm; NaN for anything else. Error below 1 ulp. */
+real_t fmath_log(real_t x);
 
 /* The argument is clamped to -87..88, NaN to -87, so that the result is normal and finite. Error below 1 ulp. */
-float fmath_exp(float x);
+real_t fmath_exp(real_t x);
 
 /* Odd, within -1..1. Error below 2 ulp. */
-float fmath_tanh(float x);
+real_t fmath_tanh(real_t x);
 
 #endif

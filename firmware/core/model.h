@@ -9,15 +9,18 @@
 #include <stdint.h>
 
 #include "model_size.h"
+#include "precision.h"
 
-#define MODEL_N_OBSERVATIONS (2 * MODEL_N_FREQUENCIES)
-#define MODEL_N_COVARIANCE   (MODEL_N_STATES * (MODEL_N_STATES + 1) / 2)
+#define MODEL_N_OBSERVATIONS (2U * MODEL_N_FREQUENCIES)
+#define MODEL_N_COVARIANCE   (MODEL_N_STATES * (MODEL_N_STATES + 1U) / 2U)
 
-/* One dense layer. weight is by rows [n_out][n_in]; multiplier and tangent_multiplier are NULL where the layer has none. */
+/* One dense layer. weight has the int8 weights as half-words in the order in which nn_kernel.h reads them: [pair of rows]
+ * [pair of inputs][row of the pair], the even input in the low half; zeros fill up what is odd. bias, multiplier and
+ * tangent_multiplier are filled up likewise; the latter two are NULL where the layer has none. */
 typedef struct {
     uint8_t n_in;
     uint8_t n_out;
-    const int8_t *weight;
+    const uint32_t *weight;
     const int32_t *bias;
     const int32_t *multiplier;
     const int32_t *tangent_multiplier;
@@ -30,7 +33,7 @@ typedef struct {
     const float *input_mean;
     const float *input_scale;
     const nn_layer_t *layer;
-    const int16_t *tangent; /* [layer[0].n_out][n_inputs] */
+    const uint32_t *tangent; /* [pair of the first layer's units][n_inputs], the even unit in the low half */
     const float *output_scale;
     const float *output_offset;
     const float *jacobian_row_scale;
@@ -43,14 +46,14 @@ typedef struct {
     const float *coefficient; /* [n_observations] */
 } series_term_t;
 
-/* A scalar of the modes with one tanh layer: b2 + w2 . tanh(w1 ((modes[input] - mean) * scale) + b1). */
+/* A scalar of the modes with one tanh layer: b2 + w2 . tanh(w1 ((modes[input] - mean) * scale) + b1). One with fewer
+ * than MODEL_MAX_READOUT_INPUTS is filled up with inputs of weight 0. */
 typedef struct {
-    uint8_t n_inputs;
     uint8_t n_hidden;
     const uint8_t *input; /* mode indices */
     const float *input_mean;
     const float *input_scale;
-    const float *w1; /* [n_hidden][n_inputs] */
+    const float *w1; /* [n_hidden][MODEL_MAX_READOUT_INPUTS] */
     const float *b1;
     const float *w2;
     float b2;

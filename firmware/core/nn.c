@@ -1,174 +1,125 @@
 #include "nn.h"
 
 #include "fmath.h"
-#include "nn_tanh_table.h"
 
-#include <string.h>
+#define INPUT_MIN (-2048.0f)
+#define INPUT_MAX 2047.0f
 
-#define INPUT_MIN   (-2048.0f)
-#define INPUT_MAX   2047.0f
-#define TANH_MAX    16383
-#define TANGENT_MAX 2047
-#define ONE_Q22     4194304
-#define BLOCK       4U
+extern int32_t nn_accumulator(const nn_t *nn, const nn_work_t *work, unsigned i, unsigned column);
+extern int32_t nn_jacobian_accumulator(const nn_work_t *work, unsigned i, unsigned c);
+extern float nn_output(const nn_t *nn, unsigned i, int32_t accumulator);
+extern float nn_jacobian(const nn_t *nn, unsigned i, unsigned c, int32_t jacobian_accumulator);
 
-static int32_t clamp(int32_t value, int32_t limit)
+int32_t nn_quantise_input(const nn_t *nn, unsigned index, real_t value)
 {
-    return value > limit ? limit : (value < -limit ? -limit : value);
-}
-
-/* One SMMULR on a Cortex-M4. */
-static int32_t requantise(int32_t accumulator, int32_t multiplier)
-{
-    return (int32_t)(((int64_t)accumulator * multiplier + 0x80000000LL) >> 32);
-}
-
-static int32_t dot(const int8_t *weight, const int16_t *column, unsigned length)
-{
-    int32_t sum = 0;
-    for (unsigned j = 0; j < length; j++) {
-        sum += weight[j] * column[j];
-    }
-    return sum;
-}
-
-/* Four dot products at once: each weight is loaded and widened once for all of them. */
-static void dot_block(const int8_t *weight, const int16_t (*column)[MODEL_MAX_WIDTH], unsigned length, int32_t *sum)
-{
-    int32_t a = 0;
-    int32_t b = 0;
-    int32_t c = 0;
-    int32_t d = 0;
-    for (unsigned j = 0; j < length; j++) {
-        const int32_t w = weight[j];
-        a += w * column[0][j];
-        b += w * column[1][j];
-        c += w * column[2][j];
-        d += w * column[3][j];
-    }
-    sum[0] = a;
-    sum[1] = b;
-    sum[2] = c;
-    sum[3] = d;
-}
-
-/* One weight row times every column: sum [1 + n_inputs]. */
-static void dot_columns(const nn_t *nn, const int8_t *weight, const nn_hidden_t *in, unsigned length, int32_t *sum)
-{
-    const unsigned n_columns = 1U + nn->n_inputs;
-    if (n_columns < BLOCK) {
-        for (unsigned c = 0; c < n_columns; c++) {
-            sum[c] = dot(weight, in->column[c], length);
-        }
-        return;
-    }
-    unsigned c = 0;
-    for (; c + BLOCK < n_columns; c += BLOCK) {
-        dot_block(weight, in->column + c, length, sum + c);
-    }
-    /* The last block may overlap the one before it: cheaper than columns one by one. */
-    c = n_columns - BLOCK;
-    dot_block(weight, in->column + c, length, sum + c);
-}
-
-int16_t nn_quantise_input(const nn_t *nn, unsigned index, float value)
-{
-    float scaled = (value - nn->input_mean[index]) * nn->input_scale[index];
+    float scaled = ((float)value - nn->input_mean[index]) * nn->input_scale[index];
     /* Between integers, clamping first gives what rounding first would; it also bounds the rounding's argument. */
     scaled = scaled > INPUT_MIN ? scaled : INPUT_MIN;
     scaled = scaled < INPUT_MAX ? scaled : INPUT_MAX;
-    return (int16_t)fmath_round(scaled);
+    return (int32_t)fmath_round(scaled);
 }
 
 int32_t nn_tanh_q11(int32_t argument)
 {
-    int32_t magnitude = argument < 0 ? -argument : argument;
-    magnitude = magnitude > TANH_MAX ? TANH_MAX : magnitude;
-    const int16_t *node = nn_tanh_table + (magnitude >> 6);
-    int32_t q15 = node[0] + (((node[1] - node[0]) * (magnitude & 63) + 32) >> 6);
-    int32_t result = (q15 + 8) >> 4;
-    return argument < 0 ? -result : result;
+    return nn_tanh(argument);
 }
 
-/* t <- t (1 - a^2) for every tangent of unit i. */
-static void chain_tangents(nn_hidden_t *layer, unsigned n_inputs, unsigned i)
+static void load_sample(const nn_t *nn, const int32_t *input, unsigned column, nn_block_t *block)
 {
-    int32_t activation = layer->column[0][i];
-    int32_t slope_q15 = (ONE_Q22 - activation * activation) >> 7;
-    for (unsigned c = 1; c <= n_inputs; c++) {
-        layer->column[c][i] = (int16_t)((layer->column[c][i] * slope_q15 + 16384) >> 15);
+    const unsigned last = nn->n_inputs - 1U;
+    for (unsigned j = 0; j <= last; j += 2U) {
+        block->pair[j / 2U][column] = nn_pack(input[j], j < last ? input[j + 1U] : 0);
     }
 }
 
-static void activate(nn_hidden_t *out, const nn_layer_t *layer, unsigned i, int32_t accumulator)
+/* Activations of two units from their sums. */
+static inline uint32_t activate(const int32_t *sum, const int32_t *bias, const int32_t *multiplier)
 {
-    out->column[0][i] = (int16_t)nn_tanh_q11(requantise(accumulator, layer->multiplier[i]));
+    const int32_t low = nn_tanh(nn_requantise(sum[0] + bias[0], multiplier[0]));
+    const int32_t high = nn_tanh(nn_requantise(sum[1] + bias[1], multiplier[1]));
+    return nn_pack(low, high);
 }
 
-static void evaluate_first(const nn_t *nn, const int16_t *input, nn_hidden_t *out)
+/* The first layer's tangents are constants of the model. */
+static void finish_first(const nn_t *nn, nn_work_t *work)
 {
     const nn_layer_t *layer = &nn->layer[0];
-    const int16_t *tangent = nn->tangent;
-    for (unsigned i = 0; i < layer->n_out; i++) {
-        activate(out, layer, i, layer->bias[i] + dot(layer->weight + i * layer->n_in, input, layer->n_in));
-        for (unsigned c = 1; c <= nn->n_inputs; c++) {
-            out->column[c][i] = *tangent++;
+    const unsigned n_pairs = NN_PAIRS(layer->n_out);
+    const uint32_t *tangent = nn->tangent;
+    for (unsigned i = 0; i < n_pairs; i++, tangent += MODEL_N_INPUTS) {
+        const uint32_t a = activate(work->sum[0].pair[i][0], layer->bias + 2U * i, layer->multiplier + 2U * i);
+        const int32_t low = nn_slope(nn_low(a));
+        const int32_t high = nn_slope(nn_high(a));
+        work->column[0].pair[i][0] = a;
+#pragma GCC unroll 32
+        for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
+            work->column[(1U + c) / NN_BLOCK].pair[i][(1U + c) % NN_BLOCK] = nn_damp_tangents(tangent[c], low, high);
         }
-        chain_tangents(out, nn->n_inputs, i);
     }
 }
 
-static void evaluate_next(const nn_t *nn, const nn_layer_t *layer, const nn_hidden_t *in, nn_hidden_t *out)
+static void finish_next(const nn_layer_t *layer, nn_work_t *work)
 {
-    int32_t sum[1 + MODEL_N_INPUTS];
-    for (unsigned i = 0; i < layer->n_out; i++) {
-        dot_columns(nn, layer->weight + i * layer->n_in, in, layer->n_in, sum);
-        activate(out, layer, i, layer->bias[i] + sum[0]);
-        for (unsigned c = 1; c <= nn->n_inputs; c++) {
-            out->column[c][i] = (int16_t)clamp(requantise(sum[c], layer->tangent_multiplier[i]), TANGENT_MAX);
+    const unsigned n_pairs = NN_PAIRS(layer->n_out);
+    for (unsigned i = 0; i < n_pairs; i++) {
+        const uint32_t a = activate(work->sum[0].pair[i][0], layer->bias + 2U * i, layer->multiplier + 2U * i);
+        const int32_t low = nn_slope(nn_low(a));
+        const int32_t high = nn_slope(nn_high(a));
+        const int32_t multiplier[2] = {layer->tangent_multiplier[2U * i], layer->tangent_multiplier[2U * i + 1U]};
+        work->column[0].pair[i][0] = a;
+#pragma GCC unroll 32
+        for (unsigned column = 1; column <= MODEL_N_INPUTS; column++) {
+            const int32_t *sum = work->sum[column / NN_BLOCK].pair[i][column % NN_BLOCK];
+            const int32_t sum_low = sum[0];
+            const int32_t sum_high = sum[1];
+            const uint32_t tangents =
+                nn_saturate_tangents(nn_requantise(sum_low, multiplier[0]), nn_requantise(sum_high, multiplier[1]));
+            work->column[column / NN_BLOCK].pair[i][column % NN_BLOCK] = nn_damp_tangents(tangents, low, high);
         }
-        chain_tangents(out, nn->n_inputs, i);
     }
 }
 
-void nn_evaluate_hidden(const nn_t *nn, const int16_t *input, nn_hidden_t *hidden)
+/* Without tangents: every column is a sample. */
+static void finish_batch(const nn_layer_t *layer, unsigned n_samples, nn_work_t *work)
 {
-    nn_hidden_t other;
-    const unsigned n_hidden = nn->n_layers - 1U;
-    /* The layers alternate between two places, so that the last one comes to stand in *hidden. */
-    nn_hidden_t *out = n_hidden % 2U == 1U ? hidden : &other;
-    evaluate_first(nn, input, out);
-    for (unsigned i = 1; i < n_hidden; i++) {
-        const nn_hidden_t *in = out;
-        out = in == hidden ? &other : hidden;
-        evaluate_next(nn, &nn->layer[i], in, out);
+    const unsigned n_pairs = NN_PAIRS(layer->n_out);
+    for (unsigned i = 0; i < n_pairs; i++) {
+        for (unsigned column = 0; column < n_samples; column++) {
+            work->column[0].pair[i][column] =
+                activate(work->sum[0].pair[i][column], layer->bias + 2U * i, layer->multiplier + 2U * i);
+        }
     }
 }
 
-int32_t nn_evaluate_row(const nn_t *nn, const nn_hidden_t *hidden, unsigned i, int32_t *jacobian_accumulator)
+static void multiply_columns(const nn_layer_t *layer, nn_work_t *work)
 {
-    const nn_layer_t *layer = &nn->layer[nn->n_layers - 1];
-    int32_t sum[1 + MODEL_N_INPUTS];
-    dot_columns(nn, layer->weight + i * layer->n_in, hidden, layer->n_in, sum);
-    memcpy(jacobian_accumulator, sum + 1, nn->n_inputs * sizeof *sum);
-    return layer->bias[i] + sum[0];
-}
-
-void nn_evaluate(const nn_t *nn, const int16_t *input, int32_t *accumulator, int32_t *jacobian_accumulator)
-{
-    nn_hidden_t hidden;
-    nn_evaluate_hidden(nn, input, &hidden);
-    for (unsigned i = 0; i < nn->n_outputs; i++) {
-        accumulator[i] = nn_evaluate_row(nn, &hidden, i, jacobian_accumulator + i * nn->n_inputs);
+    const unsigned n_columns = 1U + MODEL_N_INPUTS;
+    for (unsigned b = 0; b < NN_JACOBIAN_BLOCKS; b++) {
+        const unsigned left = n_columns - b * NN_BLOCK;
+        nn_kernel_multiply(layer, &work->column[b], left < NN_BLOCK ? left : NN_BLOCK, &work->sum[b]);
     }
 }
 
-float nn_output(const nn_t *nn, unsigned i, int32_t accumulator)
+void nn_evaluate(const nn_t *nn, const int32_t *input, nn_work_t *work)
 {
-    return (float)accumulator * nn->output_scale[i] + nn->output_offset[i];
+    load_sample(nn, input, 0, &work->column[0]);
+    nn_kernel_multiply(&nn->layer[0], &work->column[0], 1, &work->sum[0]);
+    finish_first(nn, work);
+    for (unsigned i = 1; i + 1U < nn->n_layers; i++) {
+        multiply_columns(&nn->layer[i], work);
+        finish_next(&nn->layer[i], work);
+    }
+    multiply_columns(&nn->layer[nn->n_layers - 1U], work);
 }
 
-float nn_jacobian(const nn_t *nn, unsigned i, unsigned c, int32_t jacobian_accumulator)
+void nn_evaluate_batch(const nn_t *nn, const int32_t (*input)[MODEL_N_INPUTS], unsigned n_samples, nn_work_t *work)
 {
-    return (float)jacobian_accumulator * nn->jacobian_row_scale[i] * nn->jacobian_column_scale[c];
+    for (unsigned column = 0; column < n_samples; column++) {
+        load_sample(nn, input[column], column, &work->column[0]);
+    }
+    for (unsigned i = 0; i + 1U < nn->n_layers; i++) {
+        nn_kernel_multiply(&nn->layer[i], &work->column[0], n_samples, &work->sum[0]);
+        finish_batch(&nn->layer[i], n_samples, work);
+    }
+    nn_kernel_multiply(&nn->layer[nn->n_layers - 1U], &work->column[0], n_samples, &work->sum[0]);
 }

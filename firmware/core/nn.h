@@ -2,31 +2,50 @@
 #ifndef EISHIL_CORE_NN_H
 #define EISHIL_CORE_NN_H
 
-#include "model.h"
+#include "nn_kernel.h"
+
+#define NN_JACOBIAN_BLOCKS NN_BLOCKS(1U + MODEL_N_INPUTS)
+
+/* Where the network works, and after it the last layer's sums. Column 0 has the network itself, column 1 + c the
+ * derivatives by input c; or with nn_evaluate_batch every column of block 0 is a sample. */
+typedef struct {
+    nn_block_t column[NN_JACOBIAN_BLOCKS];
+    nn_sums_t sum[NN_JACOBIAN_BLOCKS];
+} nn_work_t;
 
 /* Q11 input of one network input; ties to even, saturated to 12 bits. */
-int16_t nn_quantise_input(const nn_t *nn, unsigned index, float value);
+int32_t nn_quantise_input(const nn_t *nn, unsigned index, real_t value);
 
 /* tanh of a Q11 argument, Q11, odd; the argument is clamped to -16383..16383. */
 int32_t nn_tanh_q11(int32_t argument);
 
-/* The last hidden layer: column 0 holds its activations, column 1 + c its tangents by input c. One pass over a weight
- * row serves all columns; a column is contiguous, as the dot product reads it. */
-typedef struct {
-    int16_t column[1 + MODEL_N_INPUTS][MODEL_MAX_WIDTH];
-} nn_hidden_t;
+/* One sample with its Jacobian; input [n_inputs], 12 bits each. */
+void nn_evaluate(const nn_t *nn, const int32_t *input, nn_work_t *work);
 
-/* All layers but the last, with their forward-mode Jacobian; input [n_inputs]. */
-void nn_evaluate_hidden(const nn_t *nn, const int16_t *input, nn_hidden_t *hidden);
+/* 1 to 4 samples without: input [n_samples][n_inputs]. */
+void nn_evaluate_batch(const nn_t *nn, const int32_t (*input)[MODEL_N_INPUTS], unsigned n_samples, nn_work_t *work);
 
-/* Row i of the last layer: its accumulator, and into jacobian_accumulator [n_inputs] that of its derivatives. */
-int32_t nn_evaluate_row(const nn_t *nn, const nn_hidden_t *hidden, unsigned i, int32_t *jacobian_accumulator);
+/* Accumulator of output i, bias included, of sample `column` (0 after nn_evaluate). */
+inline int32_t nn_accumulator(const nn_t *nn, const nn_work_t *work, unsigned i, unsigned column)
+{
+    return nn->layer[nn->n_layers - 1U].bias[i] + work->sum[0].pair[i / 2U][column][i % 2U];
+}
 
-/* The whole network: accumulator [n_outputs], jacobian_accumulator [n_outputs][n_inputs] by rows. */
-void nn_evaluate(const nn_t *nn, const int16_t *input, int32_t *accumulator, int32_t *jacobian_accumulator);
+/* Accumulator of the derivative of output i by input c. */
+inline int32_t nn_jacobian_accumulator(const nn_work_t *work, unsigned i, unsigned c)
+{
+    return work->sum[(1U + c) / NN_BLOCK].pair[i / 2U][(1U + c) % NN_BLOCK][i % 2U];
+}
 
 /* Output i in ln ohm, and its derivative by input c in ln ohm per unit of that input. */
-float nn_output(const nn_t *nn, unsigned i, int32_t accumulator);
-float nn_jacobian(const nn_t *nn, unsigned i, unsigned c, int32_t jacobian_accumulator);
+inline float nn_output(const nn_t *nn, unsigned i, int32_t accumulator)
+{
+    return (float)accumulator * nn->output_scale[i] + nn->output_offset[i];
+}
+
+inline float nn_jacobian(const nn_t *nn, unsigned i, unsigned c, int32_t jacobian_accumulator)
+{
+    return (float)jacobian_accumulator * nn->jacobian_row_scale[i] * nn->jacobian_column_scale[c];
+}
 
 #endif

@@ -2,97 +2,148 @@
 
 #include "fmath.h"
 
-#define ZERO_CELSIUS_K 273.15f
+#define N_MODE_INPUTS (MODEL_N_INPUTS - 2U)
 
-void observation_take_logarithms(const model_t *model, const float *z_real_ohm, const float *z_imag_ohm,
-                                 uint32_t valid_mask, float *z)
+void observation_take_usable(const model_t *model, const float *z_real_ohm, const float *z_imag_ohm,
+                             uint32_t valid_mask, real_t *z)
 {
     const unsigned n_frequencies = model->n_frequencies;
     for (unsigned k = 0; k < n_frequencies; k++) {
-        /* fmath_log gives NaN for all that has no logarithm: zero, negative, not finite. */
-        bool measured = (valid_mask >> k & 1U) != 0U && fmath_is_finite(z_imag_ohm[k]);
-        float log_real = fmath_log(measured ? z_real_ohm[k] : 0.0f);
-        z[k] = log_real;
-        z[n_frequencies + k] = fmath_log(fmath_is_finite(log_real) ? -z_imag_ohm[k] : 0.0f);
+        const bool measured =
+            (valid_mask >> k & 1U) != 0U && fmath_has_logarithm(z_real_ohm[k]) && fmath_is_finite(z_imag_ohm[k]);
+        z[k] = measured ? z_real_ohm[k] : FMATH_NAN;
+        z[n_frequencies + k] = measured && fmath_has_logarithm(-z_imag_ohm[k]) ? -z_imag_ohm[k] : FMATH_NAN;
     }
 }
 
-void observation_predict(prediction_t *p, const model_t *model, const trajectory_t *trajectory, const float *state,
-                         float voltage_V, float temperature_degC)
+void observation_predict(const model_t *model, const trajectory_t *trajectory, const real_t *state,
+                         const conditions_t *conditions, real_t *modes, nn_work_t *work)
 {
     const nn_t *nn = &model->network;
-    const unsigned n_modes = nn->n_inputs - 2U;
-    const float temperature_K = temperature_degC + ZERO_CELSIUS_K;
-    const float inverse_temperature = 1000.0f / temperature_K;
-    int16_t input[MODEL_N_INPUTS];
-
-    trajectory_map_state(trajectory, model, state, p->modes);
-    for (unsigned c = 0; c < n_modes; c++) {
-        input[c] = nn_quantise_input(nn, c, p->modes[model->input_mode[c]]);
+    const unsigned n_mode_inputs = N_MODE_INPUTS;
+    int32_t input[MODEL_N_INPUTS];
+    trajectory_map_state(trajectory, state, modes);
+    for (unsigned c = 0; c < n_mode_inputs; c++) {
+        input[c] = nn_quantise_input(nn, c, modes[model->input_mode[c]]);
     }
-    input[n_modes] = nn_quantise_input(nn, n_modes, voltage_V);
-    input[n_modes + 1U] = nn_quantise_input(nn, n_modes + 1U, inverse_temperature);
-    p->per_temperature_K = -inverse_temperature / temperature_K;
-    nn_evaluate_hidden(nn, input, &p->hidden);
+    input[N_MODE_INPUTS] = nn_quantise_input(nn, N_MODE_INPUTS, conditions->voltage_V);
+    input[N_MODE_INPUTS + 1U] = nn_quantise_input(nn, N_MODE_INPUTS + 1U, REAL(1000) / conditions->temperature_K);
+    nn_evaluate(nn, input, work);
 }
 
-/* What the series terms make of a network output y: l = exp(y) + sum of terms, h = ln l. */
+/* Variances of voltage and temperature in units of the Jacobian's columns: the same for all of a spectrum. */
 typedef struct {
-    float h;
-    float by_output; /* dh/dy = exp(y) / l */
-    float by_series; /* dh/d(term) = 1 / l */
-} series_t;
+    real_t voltage;
+    real_t temperature;
+} column_variance_t;
 
-static bool add_series_terms(const prediction_t *p, const model_t *model, unsigned i, float y, series_t *out)
-{
-    float series_ohm = 0.0f;
-    bool any = false;
-    for (unsigned t = 0; t < model->n_series_terms; t++) {
-        const series_term_t *term = &model->series_term[t];
-        series_ohm += term->coefficient[i] * p->modes[term->mode];
-        any = any || term->coefficient[i] != 0.0f;
-    }
-    if (!any) {
-        *out = (series_t){.h = y, .by_output = 1.0f, .by_series = 0.0f};
-        return true;
-    }
-    float network_ohm = fmath_exp(y);
-    float total_ohm = network_ohm + series_ohm;
-    out->h = fmath_log(total_ohm); /* not finite where the total is not positive */
-    out->by_series = 1.0f / total_ohm;
-    out->by_output = network_ohm * out->by_series;
-    return fmath_is_finite(out->h);
-}
-
-static float square(float x)
+static inline real_t square(real_t x)
 {
     return x * x;
 }
 
-bool observation_linearise(const prediction_t *p, const model_t *model, const trajectory_t *trajectory, unsigned i,
-                           observation_t *out)
+static column_variance_t scale_variances(const model_t *model, const conditions_t *conditions)
 {
-    const nn_t *nn = &model->network;
-    const unsigned n_modes = nn->n_inputs - 2U;
-    int32_t jacobian[MODEL_N_INPUTS];
-    series_t series;
-    float y = nn_output(nn, i, nn_evaluate_row(nn, &p->hidden, i, jacobian));
-    if (!add_series_terms(p, model, i, y, &series)) {
+    const real_t T_K = conditions->temperature_K;
+    const float *scale = model->network.jacobian_column_scale + N_MODE_INPUTS;
+    return (column_variance_t){
+        .voltage = square(scale[0]) * model->voltage_variance,
+        .temperature = square(scale[1] * (REAL(1000) / (T_K * T_K))) * model->temperature_variance,
+    };
+}
+
+/* ln(measured / expected) without leaving the range on the way. */
+static real_t log_ratio(real_t measured, real_t expected)
+{
+    const real_t ratio = fmath_log(measured / expected);
+    return fmath_is_finite(ratio) ? ratio : fmath_log(measured) - fmath_log(expected);
+}
+
+/* How one observation hangs together with the network's output y: dh/dy, and the innovation. */
+typedef struct {
+    real_t by_output;
+    real_t innovation;
+} link_t;
+
+/* Expected impedance l = exp(y) + terms: dh/dy = exp(y) / l, dh/d(mode) = coefficient / l, and the latter in units of
+ * dh/dy times the network's row scale. False where l is not positive. */
+static inline bool add_series_terms(const model_t *model, const real_t *modes, unsigned i, real_t y, real_t z,
+                                    link_t *link, real_t *gradient)
+{
+    const unsigned n_terms = MODEL_N_SERIES_TERMS;
+    real_t series_ohm = REAL(0);
+    bool any = false;
+    for (unsigned t = 0; t < n_terms; t++) {
+        const series_term_t *term = &model->series_term[t];
+        const real_t coefficient = term->coefficient[i];
+        gradient[t] = coefficient;
+        if (coefficient != REAL(0)) {
+            series_ohm += coefficient * modes[term->mode];
+            any = true;
+        }
+    }
+    if (!any) {
+        *link = (link_t){REAL(1), fmath_log(z) - y};
+        return true;
+    }
+    const real_t network_ohm = fmath_exp(y);
+    const real_t total_ohm = network_ohm + series_ohm;
+    if (!fmath_has_logarithm(total_ohm)) {
         return false;
     }
-    float by_modes[MODEL_N_MODES] = {0.0f};
-    for (unsigned c = 0; c < n_modes; c++) {
-        by_modes[model->input_mode[c]] += series.by_output * nn_jacobian(nn, i, c, jacobian[c]);
+    *link = (link_t){network_ohm / total_ohm, log_ratio(z, total_ohm)};
+    const real_t factor = REAL(1) / (network_ohm * model->network.jacobian_row_scale[i]);
+    for (unsigned t = 0; t < n_terms; t++) {
+        gradient[t] *= factor;
     }
-    for (unsigned t = 0; t < model->n_series_terms; t++) {
-        by_modes[model->series_term[t].mode] += series.by_series * model->series_term[t].coefficient[i];
-    }
-    float by_voltage = series.by_output * nn_jacobian(nn, i, n_modes, jacobian[n_modes]);
-    float by_inverse = series.by_output * nn_jacobian(nn, i, n_modes + 1U, jacobian[n_modes + 1U]);
-    float by_temperature = by_inverse * p->per_temperature_K;
-    out->h = series.h;
-    out->R = model->noise_variance[i] + square(by_voltage) * model->voltage_variance +
-             square(by_temperature) * model->temperature_variance;
-    trajectory_map_gradient(trajectory, model, by_modes, out->H);
     return true;
+}
+
+/* Returns R, or 0 where there is no expectation. */
+static inline real_t linearise(const model_t *model, const nn_work_t *work, const real_t *modes,
+                               const column_variance_t *variance, unsigned i, real_t z, observation_t *row)
+{
+    const nn_t *nn = &model->network;
+    const unsigned n_mode_inputs = N_MODE_INPUTS;
+    link_t link;
+    if (!add_series_terms(model, modes, i, nn_output(nn, i, nn_accumulator(nn, work, i, 0)), z, &link,
+                          row->gradient + N_MODE_INPUTS)) {
+        return REAL(0);
+    }
+#pragma GCC unroll 8
+    for (unsigned c = 0; c < n_mode_inputs; c++) {
+        row->gradient[c] = (real_t)nn_jacobian_accumulator(work, i, c);
+    }
+    const real_t scale = nn->jacobian_row_scale[i] * link.by_output;
+    const real_t by_voltage = (real_t)nn_jacobian_accumulator(work, i, N_MODE_INPUTS);
+    const real_t by_temperature = (real_t)nn_jacobian_accumulator(work, i, N_MODE_INPUTS + 1U);
+    const real_t spread = square(by_voltage) * variance->voltage + square(by_temperature) * variance->temperature;
+    const real_t R = model->noise_variance[i] + spread * square(scale);
+    const real_t weight = scale / R;
+    row->weight = weight * scale;
+    row->weighted_innovation = weight * link.innovation;
+    row->length = square(link.innovation) / R;
+    return R;
+}
+
+unsigned observation_linearise(const model_t *model, const nn_work_t *work, const real_t *modes,
+                               const conditions_t *conditions, const real_t *z, observation_t *out, real_t *log_det)
+{
+    const column_variance_t variance = scale_variances(model, conditions);
+    unsigned n_used = 0;
+    *log_det = REAL(0);
+    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
+        if (!fmath_is_finite(z[i])) {
+            continue;
+        }
+        const real_t R = linearise(model, work, modes, &variance, i, z[i], &out[n_used]);
+        if (!(R > REAL(0))) {
+            continue;
+        }
+        n_used++;
+        if (MODEL_N_PRIORS > 1U) {
+            *log_det += fmath_log(R);
+        }
+    }
+    return n_used;
 }

@@ -1,36 +1,30 @@
-/* Observations: the logarithms of a measured spectrum, and what the model expects in their place, linearised.
+/* Observations: a measured spectrum against what the model expects in its place, linearised.
  * docs/estimator.md, equations 3 to 5. */
 #ifndef EISHIL_CORE_OBSERVATION_H
 #define EISHIL_CORE_OBSERVATION_H
 
+#include "information.h"
 #include "model.h"
 #include "nn.h"
 #include "trajectory.h"
 
-/* The network at one filter's state, up to its last layer: the rows of that are evaluated one by one, so that the
- * Jacobian never stands in memory whole. */
+/* What was measured besides the impedance. */
 typedef struct {
-    float modes[MODEL_N_MODES];
-    float per_temperature_K; /* d(1000/T_K)/dT */
-    nn_hidden_t hidden;
-} prediction_t;
+    real_t voltage_V;
+    real_t temperature_K;
+} conditions_t;
 
-/* One observation, linearised: expected value, its gradient by the state, variance of the measurement. */
-typedef struct {
-    float h;
-    float H[MODEL_N_STATES];
-    float R;
-} observation_t;
+/* z [n_observations]: Re Z and then -Im Z in ohm; NaN where the observation is left out. */
+void observation_take_usable(const model_t *model, const float *z_real_ohm, const float *z_imag_ohm,
+                             uint32_t valid_mask, real_t *z);
 
-/* z [n_observations]: ln Re Z and then ln(-Im Z); NaN where the observation is left out. */
-void observation_take_logarithms(const model_t *model, const float *z_real_ohm, const float *z_imag_ohm,
-                                 uint32_t valid_mask, float *z);
+/* The network at one state, with its Jacobian; also writes the modes [n_modes] there. */
+void observation_predict(const model_t *model, const trajectory_t *trajectory, const real_t *state,
+                         const conditions_t *conditions, real_t *modes, nn_work_t *work);
 
-void observation_predict(prediction_t *p, const model_t *model, const trajectory_t *trajectory, const float *state,
-                         float voltage_V, float temperature_degC);
-
-/* False when the expected impedance is not positive: the observation is then left out. */
-bool observation_linearise(const prediction_t *p, const model_t *model, const trajectory_t *trajectory, unsigned i,
-                           observation_t *out);
+/* The usable observations against the prediction; returns how many stand in out [n_observations]. An observation whose
+ * expected impedance is not positive is left out. With several filters *log_det gets the sum of ln R. */
+unsigned observation_linearise(const model_t *model, const nn_work_t *work, const real_t *modes,
+                               const conditions_t *conditions, const real_t *z, observation_t *out, real_t *log_det);
 
 #endif

@@ -2,29 +2,39 @@
 
 #include "fmath.h"
 
-#include <string.h>
+#define N_INPUTS MODEL_MAX_READOUT_INPUTS
 
-static float scaled_input(const readout_t *readout, const float *modes, unsigned j)
+real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *gradient)
 {
-    return (modes[readout->input[j]] - readout->input_mean[j]) * readout->input_scale[j];
-}
-
-float readout_evaluate(const readout_t *readout, const float *modes, unsigned n_modes, float *gradient)
-{
+    real_t input[N_INPUTS];
+    real_t by_input[N_INPUTS];
     const float *w1 = readout->w1;
-    float value = readout->b2;
-    memset(gradient, 0, n_modes * sizeof *gradient);
-    for (unsigned i = 0; i < readout->n_hidden; i++, w1 += readout->n_inputs) {
-        float sum = readout->b1[i];
-        for (unsigned j = 0; j < readout->n_inputs; j++) {
-            sum += w1[j] * scaled_input(readout, modes, j);
+    real_t value = readout->b2;
+#pragma GCC unroll 8
+    for (unsigned j = 0; j < N_INPUTS; j++) {
+        input[j] = (modes[readout->input[j]] - readout->input_mean[j]) * readout->input_scale[j];
+        by_input[j] = REAL(0);
+    }
+    for (unsigned i = 0; i < readout->n_hidden; i++, w1 += N_INPUTS) {
+        real_t sum = readout->b1[i];
+#pragma GCC unroll 8
+        for (unsigned j = 0; j < N_INPUTS; j++) {
+            sum += w1[j] * input[j];
         }
-        float activation = fmath_tanh(sum);
-        float slope = readout->w2[i] * (1.0f - activation * activation);
+        const real_t activation = fmath_tanh(sum);
+        const real_t slope = readout->w2[i] * (REAL(1) - activation * activation);
         value += readout->w2[i] * activation;
-        for (unsigned j = 0; j < readout->n_inputs; j++) {
-            gradient[readout->input[j]] += slope * w1[j] * readout->input_scale[j];
+#pragma GCC unroll 8
+        for (unsigned j = 0; j < N_INPUTS; j++) {
+            by_input[j] += slope * w1[j];
         }
+    }
+    for (unsigned k = 0; k < MODEL_N_MODES; k++) {
+        gradient[k] = REAL(0);
+    }
+#pragma GCC unroll 8
+    for (unsigned j = 0; j < N_INPUTS; j++) {
+        gradient[readout->input[j]] += by_input[j] * readout->input_scale[j];
     }
     return value;
 }

@@ -5,6 +5,6 @@
 #include "model.h"
 
 /* Value of a readout at modes [n_modes]; gradient [n_modes] is written whole. */
-float readout_evaluate(const readout_t *readout, const float *modes, unsigned n_modes, float *gradient);
+real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *gradient);
 
 #endif

@@ -3,71 +3,69 @@
 #include <string.h>
 
 /* Lower node of the interval that holds the cycle count, and the position in it, 0..1. */
-static unsigned find_node(const model_t *model, float cycles, float *position)
+static unsigned find_node(const model_t *model, real_t cycles, real_t *position)
 {
     const unsigned last = model->n_nodes - 1U;
-    float nodes = cycles / model->cycle_spacing;
-    if (!(nodes < (float)last)) {
-        *position = 0.0f;
+    real_t nodes = cycles / model->cycle_spacing;
+    if (!(nodes < (real_t)last)) {
+        *position = REAL(0);
         return last;
     }
-    nodes = nodes > 0.0f ? nodes : 0.0f;
-    unsigned lower = (unsigned)nodes;
-    *position = nodes - (float)lower;
+    nodes = nodes > REAL(0) ? nodes : REAL(0);
+    const unsigned lower = (unsigned)nodes;
+    *position = nodes - (real_t)lower;
     return lower;
 }
 
-static float interpolate(const float *table, unsigned stride, unsigned index, float position)
+/* out [n] between two nodes that lie n apart. At a node the next one is not read: after the last there is none. */
+static void interpolate(const float *lower, unsigned n, real_t position, real_t *out)
 {
-    /* At a node the next one is not read: after the last there is none. */
-    float lower = table[index];
-    return position > 0.0f ? lower + position * (table[index + stride] - lower) : lower;
+    const float *upper = position > REAL(0) ? lower + n : lower;
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < n; i++) {
+        out[i] = lower[i] + position * (upper[i] - (real_t)lower[i]);
+    }
 }
 
-void trajectory_interpolate(trajectory_t *t, const model_t *model, float cycles)
+void trajectory_interpolate(trajectory_t *t, const model_t *model, real_t cycles)
 {
-    const unsigned n_modes = model->n_modes;
-    const unsigned n_phi = n_modes * model->n_states;
     t->is_identity = model->n_nodes == 0U;
     if (t->is_identity) {
         return;
     }
-    float position;
-    unsigned node = find_node(model, cycles, &position);
-    const float *mean = model->trajectory_mean + node * n_modes;
-    const float *phi = model->trajectory_phi + node * n_phi;
-    for (unsigned p = 0; p < n_modes; p++) {
-        t->mean[p] = interpolate(mean, n_modes, p, position);
-        for (unsigned i = 0; i < model->n_states; i++) {
-            t->phi[p][i] = interpolate(phi, n_phi, p * model->n_states + i, position);
-        }
-    }
+    const unsigned n_phi = MODEL_N_MODES * MODEL_N_STATES;
+    real_t position;
+    const unsigned node = find_node(model, cycles, &position);
+    interpolate(model->trajectory_mean + node * MODEL_N_MODES, MODEL_N_MODES, position, t->mean);
+    interpolate(model->trajectory_phi + node * n_phi, n_phi, position, t->phi[0]);
 }
 
-void trajectory_map_state(const trajectory_t *t, const model_t *model, const float *state, float *modes)
+void trajectory_map_state(const trajectory_t *t, const real_t *state, real_t *modes)
 {
     if (t->is_identity) {
-        memcpy(modes, state, model->n_states * sizeof *modes);
+        memcpy(modes, state, MODEL_N_STATES * sizeof *modes);
         return;
     }
-    for (unsigned p = 0; p < model->n_modes; p++) {
-        float sum = t->mean[p];
-        for (unsigned i = 0; i < model->n_states; i++) {
+    for (unsigned p = 0; p < MODEL_N_MODES; p++) {
+        real_t sum = t->mean[p];
+#pragma GCC unroll 4
+        for (unsigned i = 0; i < MODEL_N_STATES; i++) {
             sum += t->phi[p][i] * state[i];
         }
         modes[p] = sum;
     }
 }
 
-void trajectory_map_gradient(const trajectory_t *t, const model_t *model, const float *by_modes, float *by_state)
+void trajectory_map_gradient(const trajectory_t *t, const real_t *by_modes, real_t *by_state)
 {
     if (t->is_identity) {
-        memcpy(by_state, by_modes, model->n_states * sizeof *by_state);
+        memcpy(by_state, by_modes, MODEL_N_STATES * sizeof *by_state);
         return;
     }
-    for (unsigned i = 0; i < model->n_states; i++) {
-        float sum = 0.0f;
-        for (unsigned p = 0; p < model->n_modes; p++) {
+    for (unsigned i = 0; i < MODEL_N_STATES; i++) {
+        real_t sum = REAL(0);
+#pragma GCC unroll 8
+        for (unsigned p = 0; p < MODEL_N_MODES; p++) {
             sum += t->phi[p][i] * by_modes[p];
         }
         by_state[i] = sum;

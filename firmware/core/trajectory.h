@@ -5,19 +5,19 @@
 
 #include "model.h"
 
-/* The map at one cycle count. With is_identity the arrays are not set. */
+/* The map at one cycle count. With the identity the arrays are not set. */
 typedef struct {
     bool is_identity;
-    float mean[MODEL_N_MODES];
-    float phi[MODEL_N_MODES][MODEL_N_STATES];
+    real_t mean[MODEL_N_MODES];
+    real_t phi[MODEL_N_MODES][MODEL_N_STATES];
 } trajectory_t;
 
-void trajectory_interpolate(trajectory_t *t, const model_t *model, float cycles);
+void trajectory_interpolate(trajectory_t *t, const model_t *model, real_t cycles);
 
 /* Modes [n_modes] at a state [n_states]. */
-void trajectory_map_state(const trajectory_t *t, const model_t *model, const float *state, float *modes);
+void trajectory_map_state(const trajectory_t *t, const real_t *state, real_t *modes);
 
-/* From the gradient by the modes to the gradient by the state: phi^T g. */
-void trajectory_map_gradient(const trajectory_t *t, const model_t *model, const float *by_modes, float *by_state);
+/* Gradient by the state [n_states] from one by the modes [n_modes]. */
+void trajectory_map_gradient(const trajectory_t *t, const real_t *by_modes, real_t *by_state);
 
 #endif

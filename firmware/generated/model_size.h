@@ -8,6 +8,10 @@
 #define MODEL_N_INPUTS 6U /* of the network */
 #define MODEL_N_PRIORS 1U /* filters of the bank */
 #define MODEL_N_READOUTS 1U
+#define MODEL_N_SERIES_TERMS 1U
+#define MODEL_N_CHANNELS 5U /* that observations depend on */
+#define MODEL_MAX_READOUT_INPUTS 3U
 #define MODEL_MAX_WIDTH 32U /* of the network's input and hidden layers */
+#define MODEL_MAX_ROWS 32U /* of the network's hidden and last layers */
 
 #endif

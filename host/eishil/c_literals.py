@@ -34,6 +34,14 @@ class Source:
         little_endian = np.dtype(c_type.removesuffix("_t")).newbyteorder("<")
         return self._array(name, c_type, words, np.asarray(flat, little_endian).tobytes())
 
+    def halves(self, name: str, low: object, high: object) -> str:
+        """Words of two int16 each, in hexadecimal."""
+        halves = [np.ravel(np.asarray(values, dtype=object)).tolist() for values in (low, high)]
+        for value in (value for values in halves for value in values):
+            integer_literal(name, "int16_t", value)
+        flat = [(bottom & 0xFFFF) | (top & 0xFFFF) << 16 for bottom, top in zip(*halves, strict=True)]
+        return self._array(name, "uint32_t", [f"0x{word:08x}" for word in flat], np.asarray(flat, "<u4").tobytes())
+
     def structs(self, name: str, c_type: str, rows: Sequence[Mapping[str, str]]) -> str:
         if not rows:
             return "NULL"

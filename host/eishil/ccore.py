@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -25,7 +26,7 @@ from eishil.filters.step import StepInput, StepOutput
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CORE = REPOSITORY / "firmware" / "core"
-API_HEADERS = ("estimator.h", "fmath.h", "frame.h", "integrity.h", "nn.h", "observation.h", "readout.h", "trajectory.h")
+API_HEADERS = ("estimator.h", "ekf.h", "fmath.h", "frame.h", "integrity.h", "nn.h", "readout.h")
 # The flags that fix the arithmetic are the firmware's: no contraction to fused multiply-add, no errno in sqrtf.
 FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno")
 WARNINGS = ("-Wall", "-Wextra", "-Wdouble-promotion", "-Wconversion", "-Wmissing-prototypes", "-Werror")
@@ -88,22 +89,19 @@ class CoreLibrary:
         """Accumulators (m,) and Jacobian accumulators (m, n_inputs) at physical inputs `v` (n_inputs,)."""
         nn = self.ffi.addressof(self.model.network)
         q = [self.lib.nn_quantise_input(nn, j, float(value)) for j, value in enumerate(v)]
-        return self.network_quantised(np.array(q, dtype=np.int16))
+        return self.network_quantised(np.array(q, dtype=np.int32))
 
     def network_quantised(self, q: NDArray[np.integer]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The same at 12-bit inputs `q` (n_inputs,)."""
         nn = self.ffi.addressof(self.model.network)
-        inputs = np.ascontiguousarray(q, dtype=np.int16)
+        inputs = np.ascontiguousarray(q, dtype=np.int32)
         if inputs.shape != (nn.n_inputs,):
             raise ValueError(f"the network has {nn.n_inputs} inputs, not shape {inputs.shape}")
-        accumulator = np.empty(nn.n_outputs, dtype=np.int32)
-        jacobian = np.empty((nn.n_outputs, nn.n_inputs), dtype=np.int32)
-        self.lib.nn_evaluate(
-            nn,
-            self.ffi.from_buffer("int16_t[]", inputs),
-            self.ffi.from_buffer("int32_t[]", accumulator),
-            self.ffi.from_buffer("int32_t[]", jacobian),
-        )
+        work = self.ffi.new("nn_work_t *")
+        self.lib.nn_evaluate(nn, self.ffi.from_buffer("int32_t[]", inputs), work)
+        rows, columns = range(nn.n_outputs), range(nn.n_inputs)
+        accumulator = np.array([self.lib.nn_accumulator(nn, work, i, 0) for i in rows], np.int32)
+        jacobian = np.array([[self.lib.nn_jacobian_accumulator(work, i, c) for c in columns] for i in rows], np.int32)
         return accumulator, jacobian
 
 
@@ -113,6 +111,7 @@ class CEstimator:
     def __init__(self, core: CoreLibrary) -> None:
         self.core = core
         self.state: Any = core.ffi.new("estimator_t *")
+        self._work: Any = core.ffi.new("estimator_work_t *")
         self._output: Any = core.ffi.new("estimator_output_t *")
         self.reset()
 
@@ -139,9 +138,9 @@ class CEstimator:
         given.valid_mask = sum(1 << k for k, valid in enumerate(step.valid) if valid)
         given.z_real_ohm = ffi.from_buffer("float[]", z_real_ohm)
         given.z_imag_ohm = ffi.from_buffer("float[]", z_imag_ohm)
-        status = lib.estimator_step(self.state, model, given, self._output)
+        status = lib.estimator_step(self.state, model, self._work, given, self._output)
         if status not in APPLIED:
-            lib.estimator_report(self.state, model, self._output)
+            lib.estimator_report(self.state, model, self._work, self._output)
         return self._to_output(status)
 
     def _to_output(self, status: int) -> StepOutput:
@@ -209,13 +208,21 @@ def _compile(sources: list[Path], generated_dir: Path, options: tuple[str, ...],
 def _declarations(generated_dir: Path) -> str:
     """Types and prototypes of the headers, without those of the system: cffi knows the integer types by itself."""
     with tempfile.TemporaryDirectory() as scratch:
-        for name in ("stdbool.h", "stddef.h", "stdint.h"):
+        for name in ("math.h", "stdbool.h", "stddef.h", "stdint.h", "string.h"):
             (Path(scratch) / name).touch()
         api = Path(scratch) / "api.h"
         api.write_text("".join(f'#include "{name}"\n' for name in API_HEADERS))
         text = _run([compiler(), "-E", "-P", "-nostdinc", f"-I{scratch}", f"-I{CORE}", f"-I{generated_dir}", str(api)])
+    text = _without_bodies(text)
     # Of a library that is opened by name, cffi takes a const variable for a constant that it would have to compile.
     return text.replace("extern const", "extern")
+
+
+def _without_bodies(text: str) -> str:
+    """Inline functions as prototypes; static functions and tables, which no library exports, not at all."""
+    text = re.sub(r"static const [^;]*;", "", text)
+    text = re.sub(r"(?ms)^(?:static )?inline [^;{]*\{.*?^\}", lambda found: found[0].split("{")[0].strip() + ";", text)
+    return re.sub(r"(?m)^static [^;]*;", "", text).replace("inline ", "")
 
 
 def _run(command: list[str]) -> str:

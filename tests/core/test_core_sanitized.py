@@ -29,12 +29,10 @@ shallow = ffi.new("nn_layer_t[]", [nn.layer[i] for i in range(nn.n_layers)])
 shallow[nn.n_layers - 1].bias = bias
 copy = ffi.new("nn_t *", nn)
 copy.layer = shallow
-hidden = ffi.new("nn_hidden_t *")
-jacobian = ffi.new("int32_t[]", nn.n_inputs)
+work = ffi.new("nn_work_t *")
 for sign in (1, -1):
-    for j in range(layer.n_in):
-        hidden.column[0][j] = 2047 * sign
-    core.lib.nn_evaluate_row(copy, hidden, 0, jacobian)
+    work.sum[0].pair[0][0][0] = 2047 * sign
+    core.lib.nn_accumulator(copy, work, 0, 0)
 """,
 }
 PRELUDE = """

@@ -1,0 +1,39 @@
+#include "gaussian.h"
+
+#define N MODEL_N_STATES
+
+void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles)
+{
+    for (unsigned i = 0; i < N; i++) {
+        f->x[i] += model->drift_per_cycle[i] * elapsed_cycles;
+        f->P[GAUSSIAN_PACKED_INDEX(N, i, i)] += model->process_variance_per_cycle[i] * elapsed_cycles;
+    }
+}
+
+real_t gaussian_variance(const gaussian_t *f, const real_t *g)
+{
+    real_t Pg[N];
+    gaussian_multiply(f, g, Pg);
+    real_t sum = REAL(0);
+    for (unsigned i = 0; i < N; i++) {
+        sum += g[i] * Pg[i];
+    }
+    return sum;
+}
+
+bool gaussian_is_sound(const gaussian_t *f)
+{
+    const real_t *P = f->P;
+    /* One that is not finite spoils the sum: 0 x is 0 for all other numbers. */
+    real_t spoiled = REAL(0);
+    for (unsigned i = 0; i < N; i++) {
+        if (!(*P > REAL(0))) {
+            return false;
+        }
+        spoiled += REAL(0) * f->x[i];
+        for (unsigned j = i; j < N; j++) {
+            spoiled += REAL(0) * *P++;
+        }
+    }
+    return spoiled == REAL(0);
+}

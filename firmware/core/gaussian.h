@@ -1,0 +1,44 @@
+/* Mean and packed symmetric covariance of the state: what every filter carries on. State order and units are the
+ * model's. docs/estimator.md */
+#ifndef EISHIL_CORE_GAUSSIAN_H
+#define EISHIL_CORE_GAUSSIAN_H
+
+#include "model.h"
+
+typedef struct {
+    real_t x[MODEL_N_STATES];
+    real_t P[MODEL_N_COVARIANCE]; /* upper triangle by rows */
+} gaussian_t;
+
+/* Index of P[i][j], i <= j, in the packed upper triangle of an n x n matrix. */
+#define GAUSSIAN_PACKED_INDEX(n, i, j) ((i) * (n) - (i) * ((i) + 1U) / 2U + (j))
+
+/* x <- x + drift c, P <- P + diag(q) c. */
+void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles);
+
+/* out = P g. One pass over the triangle: an element off the diagonal counts for its row and for its column. */
+static inline void gaussian_multiply(const gaussian_t *f, const real_t *g, real_t *out)
+{
+    const real_t *P = f->P;
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < MODEL_N_STATES; i++) {
+        out[i] = REAL(0);
+    }
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < MODEL_N_STATES; i++) {
+        out[i] += *P++ * g[i];
+#pragma GCC unroll 8
+        for (unsigned j = i + 1U; j < MODEL_N_STATES; j++, P++) {
+            out[i] += *P * g[j];
+            out[j] += *P * g[i];
+        }
+    }
+}
+
+/* g^T P g. */
+real_t gaussian_variance(const gaussian_t *f, const real_t *g);
+
+/* The diagonal of P is positive, all of P and x is finite. */
+bool gaussian_is_sound(const gaussian_t *f);
+
+#endif

@@ -1,0 +1,15 @@
+#include "update.h"
+
+#include "ekf.h"
+
+bool update_filter(gaussian_t *f, const model_t *model, const trajectory_t *trajectory, const conditions_t *conditions,
+                   const real_t *z, update_work_t *work, evidence_t *evidence)
+{
+    real_t modes[MODEL_N_MODES];
+    pseudo_observation_t seen[MODEL_N_CHANNELS];
+    observation_predict(model, trajectory, f->x, conditions, modes, &work->network);
+    evidence->n_used =
+        observation_linearise(model, &work->network, modes, conditions, z, work->observation, &evidence->log_det);
+    const unsigned n_seen = information_compress(work->observation, evidence->n_used, seen, &evidence->nis);
+    return ekf_update(f, model, trajectory, seen, n_seen, &evidence->nis, &evidence->log_det);
+}

@@ -1,0 +1,26 @@
+/* One filter of the bank and one spectrum: by the filter that the model names. */
+#ifndef EISHIL_CORE_UPDATE_H
+#define EISHIL_CORE_UPDATE_H
+
+#include "gaussian.h"
+#include "observation.h"
+#include "trajectory.h"
+
+/* What a spectrum says about one filter. */
+typedef struct {
+    real_t nis;
+    real_t log_det;
+    uint32_t n_used;
+} evidence_t;
+
+typedef struct {
+    nn_work_t network;
+    observation_t observation[MODEL_N_OBSERVATIONS];
+} update_work_t;
+
+/* z [n_observations] as observation_take_usable gives it. False, and f of no use, when the covariance of the innovations
+ * or that of the state would not be positive and finite. */
+bool update_filter(gaussian_t *f, const model_t *model, const trajectory_t *trajectory, const conditions_t *conditions,
+                   const real_t *z, update_work_t *work, evidence_t *evidence);
+
+#endif
