@@ -6,7 +6,7 @@ gives the same estimates bit for bit. A device that falls silent is reset and it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from eishil import wire
 from eishil.errors import EishilError, SilenceError, TargetError
 from eishil.model import Model
 from eishil_bench.journal import Exchange, Section
-from eishil_bench.link import ByteStream, LinkStatistics
+from eishil_bench.link import ByteStream, LinkStatistics, Request
 from eishil_bench.logbook import Logbook
 from eishil_bench.session import (
     DeviceStatus,
@@ -70,6 +70,10 @@ class RecordedLink:
             raise EishilError(f"the journal of {self.name} has a {name} reply of another length; run again")
         record: np.void = np.frombuffer(recorded.reply, dtype)[0]
         return record
+
+    def exchange_all(self, requests: Iterable[Request]) -> Iterator[np.void]:
+        for name, fields in requests:
+            yield self.exchange(name, **fields)
 
     def write(self, data: bytes) -> None: ...
 

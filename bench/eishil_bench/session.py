@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +13,8 @@ from eishil import wire
 from eishil.errors import TargetError
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
-from eishil_bench.link import ByteStream, Link, LinkStatistics
+from eishil_bench.link import ByteStream, Link, LinkStatistics, Request
+from eishil_bench.steady_link import SteadyLink
 
 ID_BYTES = 8
 _STATUS = wire.ENUMS["status"]
@@ -35,6 +36,9 @@ class Exchanger(Protocol):
     def exchange(self, name: str, **fields: Any) -> np.void:
         """The body of the reply to `<name>_request`."""
 
+    def exchange_all(self, requests: Iterable[Request]) -> Iterator[np.void]:
+        """The same for many requests, in order; several may be on their way at a time."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -51,10 +55,11 @@ class Identity:
 
 @dataclass(frozen=True)
 class DeviceStep:
-    """One estimate of the device and what it cost, in units of its counter."""
+    """One estimate of the device; `count` in units of its counter, and how many interrupts fell into it."""
 
     output: StepOutput
     count: int
+    interrupts: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,16 +88,24 @@ class Session:
     model
         The model that the device should carry.
     link
-        Takes the place of a link with the usual patience.
+        Takes the place of a steady link with the usual patience.
+    window
+        Requests on their way at a time. With 1 no received byte interrupts a step, and its count is the step's alone.
     observe
         Is told name, request body and reply body of every exchange.
     """
 
     def __init__(
-        self, dut: ByteStream, model: Model, link: Exchanger | None = None, observe: Observer | None = None
+        self,
+        dut: ByteStream,
+        model: Model,
+        link: Exchanger | None = None,
+        observe: Observer | None = None,
+        *,
+        window: int = 1,
     ) -> None:
         self.name = dut.name
-        self.link = link or Link(dut, model.dimensions())
+        self.link = link or SteadyLink(Link(dut, model.dimensions(), window=window), dut)
         self._observe = observe
         self._model = model
         self._rows, self._columns = np.triu_indices(model.n_states)
@@ -120,18 +133,16 @@ class Session:
 
     def step(self, spectrum: StepInput) -> DeviceStep:
         """Send one spectrum; TargetError where the device lost its state, a step, or its numbers."""
-        z_ohm = np.where(spectrum.valid, spectrum.z_ohm, 0)
-        reply = self._exchange(
-            "step",
-            elapsed_cycles=spectrum.elapsed_cycles,
-            voltage_V=spectrum.voltage_V,
-            temperature_degC=spectrum.temperature_degC,
-            valid_mask=sum(1 << int(k) for k in np.flatnonzero(spectrum.valid)),
-            z_real_ohm=z_ohm.real,
-            z_imag_ohm=z_ohm.imag,
-        )
-        self._check_step(reply)
-        return DeviceStep(self._output(reply), int(reply["count"]))
+        (step,) = self.steps([spectrum])
+        return step
+
+    def steps(self, spectra: Iterable[StepInput]) -> Iterator[DeviceStep]:
+        """The same for many spectra, with as many of them on their way as the link's window has room for."""
+        requests: list[Request] = [("step", step_fields(spectrum)) for spectrum in spectra]
+        for (name, fields), reply in zip(requests, self.link.exchange_all(requests), strict=True):
+            self._tell(name, fields, reply)
+            self._check_step(reply)
+            yield DeviceStep(self._output(reply), int(reply["count"]), int(reply["interrupts"]))
 
     def network(self, v: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Accumulators (m,) and Jacobian accumulators (m, n_inputs) of the device's network at inputs v (n_inputs,)."""
@@ -148,9 +159,12 @@ class Session:
 
     def _exchange(self, name: str, **fields: Any) -> np.void:
         reply = self.link.exchange(name, **fields)
+        self._tell(name, fields, reply)
+        return reply
+
+    def _tell(self, name: str, fields: Mapping[str, Any], reply: np.void) -> None:
         if self._observe is not None:
             self._observe(name, request_body(name, fields, self._model.dimensions()), reply.tobytes())
-        return reply
 
     def _check_step(self, reply: np.void) -> None:
         status = int(reply["status"])
@@ -175,6 +189,19 @@ class Session:
             readout=np.atleast_1d(reply["readout"]).copy(),
             readout_sigma=np.atleast_1d(reply["readout_sigma"]).copy(),
         )
+
+
+def step_fields(spectrum: StepInput) -> dict[str, Any]:
+    """A spectrum as the fields of `step_request`; what is not valid is sent as 0."""
+    z_ohm = np.where(spectrum.valid, spectrum.z_ohm, 0)
+    return {
+        "elapsed_cycles": spectrum.elapsed_cycles,
+        "voltage_V": spectrum.voltage_V,
+        "temperature_degC": spectrum.temperature_degC,
+        "valid_mask": sum(1 << int(k) for k in np.flatnonzero(spectrum.valid)),
+        "z_real_ohm": z_ohm.real,
+        "z_imag_ohm": z_ohm.imag,
+    }
 
 
 def request_body(name: str, fields: Mapping[str, Any], sizes: Mapping[str, int]) -> bytes:
@@ -215,8 +242,8 @@ def stream(session: Session, spectra: list[StepInput], tick: Callable[[], None] 
     """One trajectory from the prior on."""
     session.init()
     steps = []
-    for spectrum in spectra:
-        steps.append(session.step(spectrum))
+    for step in session.steps(spectra):
+        steps.append(step)
         tick()
     return steps
 

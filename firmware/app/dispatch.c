@@ -21,12 +21,12 @@ extern const uint8_t eishil_build_id[8];
 const uint8_t eishil_build_id[8] __attribute__((section(".build_id"), used)) = {EISHIL_BUILD_ID};
 static const uint8_t wire_digest[8] = WIRE_DIGEST;
 
-/* Writes d->reply.body, which is zero before, and returns its length. */
-typedef size_t (*handler_t)(dispatch_t *d, const request_t *request);
+/* Writes the reply's body, which is zero before, and returns its length. */
+typedef size_t (*handler_t)(dispatch_t *d, const request_t *request, reply_t *reply);
 
-static size_t answer_hello(dispatch_t *d, const request_t *request)
+static size_t answer_hello(dispatch_t *d, const request_t *request, reply_t *reply)
 {
-    wire_hello_reply_t *out = &d->reply.body.hello;
+    wire_hello_reply_t *out = &reply->body.hello;
     (void)request;
     memcpy(out->wire_digest, wire_digest, sizeof out->wire_digest);
     memcpy(out->build_id, eishil_build_id, sizeof out->build_id);
@@ -34,23 +34,28 @@ static size_t answer_hello(dispatch_t *d, const request_t *request)
     memcpy(out->board, port_board, sizeof out->board);
     out->core_clock_Hz = port_core_clock_Hz();
     out->boot_count = port_history().boot_count;
+    out->sessions = d->sessions;
+    out->window_bytes = PORT_RECEIVE_BYTES;
+    out->window_requests = DISPATCH_WINDOW;
     out->counter = (uint8_t)port_counter();
     out->n_states = WIRE_N_STATES;
     out->n_frequencies = WIRE_N_FREQUENCIES;
     out->n_inputs = WIRE_N_INPUTS;
     out->n_readouts = WIRE_N_READOUTS;
+    out->n_filters = MODEL_N_PRIORS;
     return sizeof *out;
 }
 
-static size_t answer_init(dispatch_t *d, const request_t *request)
+static size_t answer_init(dispatch_t *d, const request_t *request, reply_t *reply)
 {
     (void)request;
+    d->restored = 0;
     d->initialised = integrity_verify_model(&eishil_model);
     if (d->initialised) {
         estimator_init(&d->estimator, &eishil_model);
     }
-    d->reply.body.init.status = d->initialised ? WIRE_STATUS_OK : WIRE_STATUS_MODEL_CORRUPTED;
-    return sizeof d->reply.body.init;
+    reply->body.init.status = d->initialised ? WIRE_STATUS_OK : WIRE_STATUS_MODEL_CORRUPTED;
+    return sizeof reply->body.init;
 }
 
 static void write_estimate(wire_step_reply_t *out, const estimator_output_t *estimate)
@@ -63,12 +68,12 @@ static void write_estimate(wire_step_reply_t *out, const estimator_output_t *est
     memcpy(out->readout_sigma, estimate->readout_sigma, sizeof out->readout_sigma);
 }
 
-/* The count spans estimator_step alone. No interrupt of this firmware falls into it as long as the host waits for the
- * reply: the last byte has been received, the next one follows the reply. */
-static size_t answer_step(dispatch_t *d, const request_t *request)
+/* The count spans estimator_step alone. Where the host waits for each reply no received byte interrupts it; where
+ * several requests are in flight the host learns from `interrupts` that the count is not the step's alone. */
+static size_t answer_step(dispatch_t *d, const request_t *request, reply_t *reply)
 {
     const wire_step_request_t *in = &request->body.step;
-    wire_step_reply_t *out = &d->reply.body.step;
+    wire_step_reply_t *out = &reply->body.step;
     if (!d->initialised) {
         out->status = WIRE_STATUS_NOT_INITIALISED;
         return sizeof *out;
@@ -82,9 +87,11 @@ static size_t answer_step(dispatch_t *d, const request_t *request)
         .z_imag_ohm = in->z_imag_ohm,
     };
     estimator_output_t estimate;
+    const uint32_t interrupts = port_interrupts();
     const uint32_t start = port_count();
     const estimator_status_t status = estimator_step(&d->estimator, &eishil_model, &d->work, &input, &estimate);
     out->count = port_count() - start;
+    out->interrupts = port_interrupts() - interrupts;
     out->status = (uint32_t)status;
     out->steps = d->estimator.steps;
     if (status == ESTIMATOR_OK || status == ESTIMATOR_POINTS_SKIPPED) {
@@ -105,11 +112,11 @@ static bool all_finite(const float *values, unsigned n)
     return true;
 }
 
-static size_t answer_network(dispatch_t *d, const request_t *request)
+static size_t answer_network(dispatch_t *d, const request_t *request, reply_t *reply)
 {
     const nn_t *nn = &eishil_model.network;
     const float *input = request->body.network.input;
-    wire_network_reply_t *out = &d->reply.body.network;
+    wire_network_reply_t *out = &reply->body.network;
     nn_work_t *work = &d->work.update.network;
     if (!all_finite(input, WIRE_N_INPUTS)) {
         out->status = WIRE_STATUS_REJECTED_INPUT;
@@ -132,12 +139,12 @@ static size_t answer_network(dispatch_t *d, const request_t *request)
     return sizeof *out;
 }
 
-static size_t answer_status(dispatch_t *d, const request_t *request)
+static size_t answer_status(dispatch_t *d, const request_t *request, reply_t *reply)
 {
     const port_history_t history = port_history();
     const port_stack_t stack = port_stack();
     (void)request;
-    d->reply.body.status = (wire_status_reply_t){
+    reply->body.status = (wire_status_reply_t){
         .frames_received = d->frames_received,
         .crc_errors = d->crc_errors,
         .framing_errors = d->framing_errors,
@@ -149,14 +156,93 @@ static size_t answer_status(dispatch_t *d, const request_t *request)
         .stack_used_bytes = stack.used_bytes,
         .stack_size_bytes = stack.size_bytes,
     };
-    return sizeof d->reply.body.status;
+    return sizeof reply->body.status;
 }
 
-static size_t answer_error(dispatch_t *d, uint8_t type, wire_status_t status)
+static size_t answer_snapshot(dispatch_t *d, const request_t *request, reply_t *reply)
 {
-    d->reply.header.type = WIRE_ERROR_REPLY;
-    d->reply.body.error = (wire_error_reply_t){.status = (uint32_t)status, .type = type};
-    return sizeof d->reply.body.error;
+    const uint32_t filter = request->body.snapshot.filter;
+    wire_snapshot_reply_t *out = &reply->body.snapshot;
+    if (!d->initialised || filter >= MODEL_N_PRIORS) {
+        out->status = d->initialised ? WIRE_STATUS_REJECTED_INPUT : WIRE_STATUS_NOT_INITIALISED;
+        return sizeof *out;
+    }
+    out->status = WIRE_STATUS_OK;
+    out->filter = filter;
+    out->steps = d->estimator.steps;
+    out->cycles = (float)d->estimator.cycles;
+    out->log_weight = (float)d->estimator.log_weight[filter];
+    for (unsigned i = 0; i < WIRE_N_STATES; i++) {
+        out->state[i] = (float)d->estimator.filter[filter].x[i];
+    }
+    for (unsigned i = 0; i < WIRE_N_COVARIANCE; i++) {
+        out->covariance[i] = (float)d->estimator.filter[filter].P[i];
+    }
+    return sizeof *out;
+}
+
+/* What no estimator could have said: numbers that are not finite, a variance that is not positive. */
+static bool snapshot_is_sound(const wire_restore_request_t *in)
+{
+    unsigned diagonal = 0;
+    for (unsigned i = 0; i < WIRE_N_STATES; i++) {
+        if (!(in->covariance[diagonal] > 0.0f)) {
+            return false;
+        }
+        diagonal += WIRE_N_STATES - i;
+    }
+    return fmath_is_finite(in->cycles) && fmath_is_finite(in->log_weight) && all_finite(in->state, WIRE_N_STATES) &&
+           all_finite(in->covariance, WIRE_N_COVARIANCE);
+}
+
+/* Nothing is restored into a model that has changed. Until the last filter is there the estimator stands still. */
+static wire_status_t restore_filter(dispatch_t *d, const wire_restore_request_t *in)
+{
+    estimator_t *e = &d->estimator;
+    if (in->filter == 0U) {
+        d->initialised = false;
+        d->restored = 0;
+        if (!integrity_verify_model(&eishil_model)) {
+            return WIRE_STATUS_MODEL_CORRUPTED;
+        }
+    }
+    if (in->filter != d->restored || in->filter >= MODEL_N_PRIORS || !snapshot_is_sound(in)) {
+        return WIRE_STATUS_REJECTED_INPUT;
+    }
+    for (unsigned i = 0; i < WIRE_N_STATES; i++) {
+        e->filter[in->filter].x[i] = in->state[i];
+    }
+    for (unsigned i = 0; i < WIRE_N_COVARIANCE; i++) {
+        e->filter[in->filter].P[i] = in->covariance[i];
+    }
+    e->log_weight[in->filter] = in->log_weight;
+    e->cycles = in->cycles;
+    e->steps = in->steps;
+    d->restored++;
+    d->initialised = d->restored == MODEL_N_PRIORS;
+    return WIRE_STATUS_OK;
+}
+
+static size_t answer_restore(dispatch_t *d, const request_t *request, reply_t *reply)
+{
+    reply->body.restore.status = (uint32_t)restore_filter(d, &request->body.restore);
+    return sizeof reply->body.restore;
+}
+
+static size_t answer_baud(dispatch_t *d, const request_t *request, reply_t *reply)
+{
+    const uint32_t baud_Bd = request->body.baud.baud_Bd;
+    const bool possible = port_has_baud(baud_Bd);
+    d->baud_Bd = possible ? baud_Bd : 0U;
+    reply->body.baud.status = possible ? WIRE_STATUS_OK : WIRE_STATUS_REJECTED_INPUT;
+    return sizeof reply->body.baud;
+}
+
+static size_t answer_error(dispatch_t *d, uint8_t type, wire_status_t status, reply_t *reply)
+{
+    reply->header.type = WIRE_ERROR_REPLY;
+    reply->body.error = (wire_error_reply_t){.status = (uint32_t)status, .type = type, .expected = d->expected};
+    return sizeof reply->body.error;
 }
 
 static const struct {
@@ -164,40 +250,101 @@ static const struct {
     size_t body_bytes;
     handler_t answer;
 } handlers[] = {
-    {WIRE_HELLO_REQUEST, sizeof(wire_hello_request_t), answer_hello},
     {WIRE_INIT_REQUEST, sizeof(wire_init_request_t), answer_init},
     {WIRE_STEP_REQUEST, sizeof(wire_step_request_t), answer_step},
     {WIRE_NETWORK_REQUEST, sizeof(wire_network_request_t), answer_network},
     {WIRE_STATUS_REQUEST, sizeof(wire_status_request_t), answer_status},
+    {WIRE_SNAPSHOT_REQUEST, sizeof(wire_snapshot_request_t), answer_snapshot},
+    {WIRE_RESTORE_REQUEST, sizeof(wire_restore_request_t), answer_restore},
+    {WIRE_BAUD_REQUEST, sizeof(wire_baud_request_t), answer_baud},
 };
 
 /* Fills the reply's body and may turn its type into an error. Returns the body's length. */
-static size_t answer(dispatch_t *d, const request_t *request, size_t body_bytes)
+static size_t answer_body(dispatch_t *d, const request_t *request, size_t body_bytes, reply_t *reply)
 {
     const uint8_t type = request->header.type;
     for (size_t i = 0; i < COUNT_OF(handlers); i++) {
         if (handlers[i].type == type) {
-            return handlers[i].body_bytes == body_bytes ? handlers[i].answer(d, request)
-                                                        : answer_error(d, type, WIRE_STATUS_BAD_LENGTH);
+            return handlers[i].body_bytes == body_bytes ? handlers[i].answer(d, request, reply)
+                                                        : answer_error(d, type, WIRE_STATUS_BAD_LENGTH, reply);
         }
     }
-    return answer_error(d, type, WIRE_STATUS_UNKNOWN_MESSAGE);
+    return answer_error(d, type, WIRE_STATUS_UNKNOWN_MESSAGE, reply);
 }
 
-/* The cache is one request deep: whatever comes next, a hello too, displaces it. */
-static bool is_repeated(const dispatch_t *d, const request_t *request, size_t length)
+static kept_reply_t *begin_reply(const dispatch_t *d, kept_reply_t *kept, const request_t *request)
 {
-    return d->last_length == length && memcmp(&d->last_request, request, length) == 0;
+    memset(kept, 0, sizeof *kept);
+    kept->reply.header = (wire_header_t){
+        .type = request->header.type | WIRE_REPLY_BIT,
+        .epoch = (uint8_t)d->sessions,
+        .sequence = request->header.sequence,
+        .session = request->header.session,
+    };
+    return kept;
+}
+
+/* A hello that comes again late must not rewind the session that it has opened. */
+static void open_session(dispatch_t *d, const wire_header_t *hello)
+{
+    if (d->sessions != 0U && d->session == hello->session) {
+        return;
+    }
+    d->sessions++;
+    d->session = hello->session;
+    d->expected = (uint16_t)(hello->sequence + 1U);
+    for (size_t i = 0; i < DISPATCH_WINDOW; i++) {
+        d->kept[i].length = 0;
+    }
+}
+
+static void answer_hello_request(dispatch_t *d, const request_t *request, size_t body_bytes)
+{
+    const bool sound = body_bytes == sizeof(wire_hello_request_t);
+    if (sound) {
+        open_session(d, &request->header);
+    }
+    kept_reply_t *const out = begin_reply(d, &d->unkept, request);
+    out->length =
+        sizeof(wire_header_t) + (sound ? answer_hello(d, request, &out->reply)
+                                       : answer_error(d, WIRE_HELLO_REQUEST, WIRE_STATUS_BAD_LENGTH, &out->reply));
+    d->answer = out;
+}
+
+static void answer_refusal(dispatch_t *d, const request_t *request, wire_status_t status)
+{
+    kept_reply_t *const out = begin_reply(d, &d->unkept, request);
+    out->length = sizeof(wire_header_t) + answer_error(d, request->header.type, status, &out->reply);
+    d->answer = out;
+}
+
+/* Each request is applied once and in order: the next one is, one before it is answered from what is kept. */
+static void answer_in_order(dispatch_t *d, const request_t *request, size_t body_bytes)
+{
+    kept_reply_t *const kept = &d->kept[request->header.sequence % DISPATCH_WINDOW];
+    if (request->header.sequence == d->expected) {
+        begin_reply(d, kept, request);
+        kept->length = sizeof(wire_header_t) + answer_body(d, request, body_bytes, &kept->reply);
+        d->expected++;
+        d->answer = kept;
+    } else if (kept->length != 0U && kept->reply.header.sequence == request->header.sequence) {
+        d->answer = kept;
+    } else {
+        answer_refusal(d, request, WIRE_STATUS_OUT_OF_ORDER);
+    }
 }
 
 static void answer_request(dispatch_t *d, const request_t *request, size_t length)
 {
-    memset(&d->reply, 0, sizeof d->reply);
-    d->reply.header.type = request->header.type | WIRE_REPLY_BIT;
-    d->reply.header.sequence = request->header.sequence;
-    d->reply_length = sizeof(wire_header_t) + answer(d, request, length - sizeof(wire_header_t));
-    memcpy(&d->last_request, request, length);
-    d->last_length = length;
+    const size_t body_bytes = length - sizeof(wire_header_t);
+    const wire_header_t *header = &request->header;
+    if (header->type == WIRE_HELLO_REQUEST) {
+        answer_hello_request(d, request, body_bytes);
+    } else if (d->sessions == 0U || header->session != d->session || header->epoch != (uint8_t)d->sessions) {
+        answer_refusal(d, request, WIRE_STATUS_NO_SESSION);
+    } else {
+        answer_in_order(d, request, body_bytes);
+    }
 }
 
 bool dispatch_frame(dispatch_t *d, frame_result_t result, const request_t *request, size_t length)
@@ -214,8 +361,7 @@ bool dispatch_frame(dispatch_t *d, frame_result_t result, const request_t *reque
         return false;
     }
     d->frames_received++;
-    if (!is_repeated(d, request, length)) {
-        answer_request(d, request, length);
-    }
+    d->baud_Bd = 0;
+    answer_request(d, request, length);
     return true;
 }

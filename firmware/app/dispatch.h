@@ -6,7 +6,10 @@
 #include "frame.h"
 #include "wire.h"
 
-/* A frame's payload as the wire has it: the bodies are aligned behind the header of four bytes. */
+/* Requests that a host may have unanswered, and replies that are kept to be repeated. A power of two. */
+#define DISPATCH_WINDOW 4U
+
+/* A frame's payload as the wire has it: the bodies are aligned behind the header of eight bytes. */
 typedef struct {
     wire_header_t header;
     union {
@@ -15,6 +18,9 @@ typedef struct {
         wire_step_request_t step;
         wire_network_request_t network;
         wire_status_request_t status;
+        wire_snapshot_request_t snapshot;
+        wire_restore_request_t restore;
+        wire_baud_request_t baud;
     } body;
 } request_t;
 
@@ -26,26 +32,38 @@ typedef struct {
         wire_step_reply_t step;
         wire_network_reply_t network;
         wire_status_reply_t status;
+        wire_snapshot_reply_t snapshot;
+        wire_restore_reply_t restore;
+        wire_baud_reply_t baud;
         wire_error_reply_t error;
     } body;
 } reply_t;
 
 typedef struct {
+    reply_t reply;
+    size_t length; /* 0: nothing is kept here */
+} kept_reply_t;
+
+typedef struct {
     estimator_t estimator;
     estimator_work_t work;
     bool initialised;
+    uint32_t restored; /* filters of the bank, of a restoration that is under way */
     uint32_t frames_received;
     uint32_t crc_errors;
     uint32_t framing_errors;
     uint32_t steps_rejected;
-    request_t last_request; /* what `reply` answers; last_length 0: nothing */
-    size_t last_length;
-    reply_t reply;
-    size_t reply_length;
+    uint32_t sessions; /* opened since the start; 0: none is open */
+    uint32_t session;
+    uint16_t expected; /* sequence number of the request that is applied next */
+    uint32_t baud_Bd;  /* to change to when the reply is out; 0: stay */
+    kept_reply_t kept[DISPATCH_WINDOW];
+    kept_reply_t unkept;        /* replies to hello, and errors that a host may see again and again */
+    const kept_reply_t *answer; /* what to send */
 } dispatch_t;
 
 /* Counts what the frame decoder made of the line. On FRAME_READY answers the request of `length` bytes into
- * d->reply; false when there is nothing to send. */
+ * d->answer; false when there is nothing to send. */
 bool dispatch_frame(dispatch_t *d, frame_result_t result, const request_t *request, size_t length);
 
 #endif

@@ -8,14 +8,32 @@ static struct {
     uint8_t crc[FRAME_CRC_BYTES];
 } received;
 
+#define BAUD_PATIENCE_s 2U
+
 static dispatch_t dispatch;
+static uint32_t heard_at; /* port_count() at the last frame that was right */
 static uint8_t line[FRAME_ENCODED_MAX(sizeof(reply_t))];
 
 static void receive(frame_decoder_t *decoder, uint8_t byte)
 {
     const frame_result_t result = frame_decoder_push(decoder, byte);
-    if (dispatch_frame(&dispatch, result, &received.request, decoder->length)) {
-        port_write(line, frame_encode(line, sizeof line, (const uint8_t *)&dispatch.reply, dispatch.reply_length));
+    if (!dispatch_frame(&dispatch, result, &received.request, decoder->length)) {
+        return;
+    }
+    const kept_reply_t *const answer = dispatch.answer;
+    port_write(line, frame_encode(line, sizeof line, (const uint8_t *)&answer->reply, answer->length));
+    heard_at = port_count();
+    if (dispatch.baud_Bd != 0U) {
+        port_set_baud(dispatch.baud_Bd);
+    }
+}
+
+/* A host that cannot be heard at a rate of its choice, or one that knows nothing of it, finds the device at the rate
+ * that it starts with. */
+static void fall_back_from_silence(void)
+{
+    if (port_baud() != PORT_BAUD && port_count() - heard_at > BAUD_PATIENCE_s * port_core_clock_Hz()) {
+        port_set_baud(PORT_BAUD);
     }
 }
 
@@ -30,6 +48,7 @@ int main(void)
         while (port_read(&byte)) {
             receive(&decoder, byte);
         }
+        fall_back_from_silence();
         port_wait();
     }
 }

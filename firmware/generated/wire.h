@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_PROTOCOL_VERSION 1U
+#define WIRE_PROTOCOL_VERSION 2U
 #define WIRE_REPLY_BIT 0x80U
 /* First 8 bytes of the SHA-256 over the table. */
-#define WIRE_DIGEST {0x79, 0x8a, 0x61, 0x3b, 0x5c, 0x11, 0xbd, 0xee}
+#define WIRE_DIGEST {0xa9, 0xb9, 0x5a, 0x13, 0x69, 0x6d, 0xfd, 0x4f}
 
 #define WIRE_N_STATES 16U
 #define WIRE_N_COVARIANCE 136U
@@ -19,8 +19,8 @@
 #define WIRE_N_READOUTS 1U
 
 /* The longest bodies. */
-#define WIRE_REQUEST_BYTES_MAX 104U
-#define WIRE_REPLY_BYTES_MAX 636U
+#define WIRE_REQUEST_BYTES_MAX 624U
+#define WIRE_REPLY_BYTES_MAX 640U
 
 #define WIRE_HELLO_REQUEST 0x01U
 #define WIRE_HELLO_REPLY 0x81U
@@ -32,6 +32,12 @@
 #define WIRE_NETWORK_REPLY 0x84U
 #define WIRE_STATUS_REQUEST 0x05U
 #define WIRE_STATUS_REPLY 0x85U
+#define WIRE_SNAPSHOT_REQUEST 0x06U
+#define WIRE_SNAPSHOT_REPLY 0x86U
+#define WIRE_RESTORE_REQUEST 0x07U
+#define WIRE_RESTORE_REPLY 0x87U
+#define WIRE_BAUD_REQUEST 0x08U
+#define WIRE_BAUD_REPLY 0x88U
 #define WIRE_ERROR_REPLY 0xFFU
 
 typedef enum {
@@ -49,6 +55,8 @@ typedef enum {
     WIRE_STATUS_UNKNOWN_MESSAGE = 5,
     WIRE_STATUS_BAD_LENGTH = 6,
     WIRE_STATUS_MODEL_CORRUPTED = 7,
+    WIRE_STATUS_NO_SESSION = 8,
+    WIRE_STATUS_OUT_OF_ORDER = 9,
 } wire_status_t;
 
 typedef enum {
@@ -59,16 +67,17 @@ typedef enum {
     WIRE_FAULT_ASSERTION = 4,
 } wire_fault_t;
 
-/* Before every body; `reserved` is 0. */
+/* Before every body. */
 typedef struct {
     uint8_t type;
-    uint8_t reserved;
-    uint16_t sequence;
+    uint8_t epoch; /* low byte of `sessions` in the reply to hello; 0 in a hello_request */
+    uint16_t sequence; /* hello starts it anywhere; every further request of the session adds one */
+    uint32_t session; /* chosen at random by the host for each hello that shall open a session */
 } wire_header_t;
-_Static_assert(sizeof(wire_header_t) == 4U, "wire_header_t is padded");
-_Static_assert(offsetof(wire_header_t, sequence) == 2U, "wire_header_t is padded");
+_Static_assert(sizeof(wire_header_t) == 8U, "wire_header_t is padded");
+_Static_assert(offsetof(wire_header_t, session) == 4U, "wire_header_t is padded");
 
-/* Who are you? Empties the reply cache. Works whatever the model. */
+/* Who are you? Opens the session of its header, unless that one is open already. Works whatever the model. */
 typedef struct {
     uint32_t protocol_version;
 } wire_hello_request_t;
@@ -81,16 +90,20 @@ typedef struct {
     uint8_t model_id[8]; /* first 8 bytes of the SHA-256 over the model file */
     uint32_t core_clock_Hz;
     uint32_t boot_count; /* resets since power-on, from RAM that a reset keeps */
+    uint32_t sessions; /* opened since the start, with this one: 1 tells a device that has started anew */
+    uint16_t window_bytes; /* encoded bytes that may be on their way to the device at a time */
+    uint8_t window_requests; /* unanswered requests at a time; as many replies are kept to be repeated */
     uint8_t counter; /* enum counter */
     uint8_t n_states;
     uint8_t n_frequencies;
     uint8_t n_inputs;
     uint8_t n_readouts;
+    uint8_t n_filters;
     uint8_t reserved[3];
     uint8_t board[16]; /* ASCII, padded with zero bytes */
 } wire_hello_reply_t;
-_Static_assert(sizeof(wire_hello_reply_t) == 56U, "wire_hello_reply_t is padded");
-_Static_assert(offsetof(wire_hello_reply_t, board) == 40U, "wire_hello_reply_t is padded");
+_Static_assert(sizeof(wire_hello_reply_t) == 64U, "wire_hello_reply_t is padded");
+_Static_assert(offsetof(wire_hello_reply_t, board) == 48U, "wire_hello_reply_t is padded");
 
 /* Start from the model's prior. */
 typedef struct {
@@ -121,6 +134,7 @@ typedef struct {
     uint32_t status; /* enum status */
     uint32_t steps; /* spectra applied since init */
     uint32_t count; /* of `counter`, for the estimator step alone */
+    uint32_t interrupts; /* that fell into the count; 0: the count is the step's alone */
     uint32_t n_used; /* scalar observations used */
     float nis; /* normalised innovation squared; n_used degrees of freedom */
     float state[WIRE_N_STATES];
@@ -128,8 +142,8 @@ typedef struct {
     float readout[WIRE_N_READOUTS]; /* SOH first */
     float readout_sigma[WIRE_N_READOUTS];
 } wire_step_reply_t;
-_Static_assert(sizeof(wire_step_reply_t) == 636U, "wire_step_reply_t is padded");
-_Static_assert(offsetof(wire_step_reply_t, readout_sigma) == 632U, "wire_step_reply_t is padded");
+_Static_assert(sizeof(wire_step_reply_t) == 640U, "wire_step_reply_t is padded");
+_Static_assert(offsetof(wire_step_reply_t, readout_sigma) == 636U, "wire_step_reply_t is padded");
 
 /* Evaluate the observation network alone: the proof that it is the same integers everywhere. */
 typedef struct {
@@ -168,11 +182,62 @@ typedef struct {
 _Static_assert(sizeof(wire_status_reply_t) == 40U, "wire_status_reply_t is padded");
 _Static_assert(offsetof(wire_status_reply_t, stack_size_bytes) == 36U, "wire_status_reply_t is padded");
 
+/* What the estimator knows, one filter of its bank at a time. */
+typedef struct {
+    uint32_t filter; /* of the bank, from 0 */
+} wire_snapshot_request_t;
+_Static_assert(sizeof(wire_snapshot_request_t) == 4U, "wire_snapshot_request_t is padded");
+_Static_assert(offsetof(wire_snapshot_request_t, filter) == 0U, "wire_snapshot_request_t is padded");
+
+typedef struct {
+    uint32_t status; /* enum status */
+    uint32_t filter; /* of the bank, from 0 */
+    uint32_t steps; /* spectra applied since init */
+    float cycles; /* equivalent full cycles since init */
+    float log_weight; /* of this filter */
+    float state[WIRE_N_STATES]; /* of this filter */
+    float covariance[WIRE_N_COVARIANCE]; /* upper triangle by rows */
+} wire_snapshot_reply_t;
+_Static_assert(sizeof(wire_snapshot_reply_t) == 628U, "wire_snapshot_reply_t is padded");
+_Static_assert(offsetof(wire_snapshot_reply_t, covariance) == 84U, "wire_snapshot_reply_t is padded");
+
+/* Put back what a snapshot gave, filters in order from 0; the estimator runs again after the last one. */
+typedef struct {
+    uint32_t filter; /* of the bank, from 0 */
+    uint32_t steps; /* spectra applied since init */
+    float cycles; /* equivalent full cycles since init */
+    float log_weight; /* of this filter */
+    float state[WIRE_N_STATES]; /* of this filter */
+    float covariance[WIRE_N_COVARIANCE]; /* upper triangle by rows */
+} wire_restore_request_t;
+_Static_assert(sizeof(wire_restore_request_t) == 624U, "wire_restore_request_t is padded");
+_Static_assert(offsetof(wire_restore_request_t, covariance) == 80U, "wire_restore_request_t is padded");
+
+typedef struct {
+    uint32_t status; /* enum status */
+} wire_restore_reply_t;
+_Static_assert(sizeof(wire_restore_reply_t) == 4U, "wire_restore_reply_t is padded");
+_Static_assert(offsetof(wire_restore_reply_t, status) == 0U, "wire_restore_reply_t is padded");
+
+/* Answered at the present rate; the line then changes. A device that hears no frame there goes back. */
+typedef struct {
+    uint32_t baud_Bd;
+} wire_baud_request_t;
+_Static_assert(sizeof(wire_baud_request_t) == 4U, "wire_baud_request_t is padded");
+_Static_assert(offsetof(wire_baud_request_t, baud_Bd) == 0U, "wire_baud_request_t is padded");
+
+typedef struct {
+    uint32_t status; /* enum status */
+} wire_baud_reply_t;
+_Static_assert(sizeof(wire_baud_reply_t) == 4U, "wire_baud_reply_t is padded");
+_Static_assert(offsetof(wire_baud_reply_t, status) == 0U, "wire_baud_reply_t is padded");
+
 typedef struct {
     uint32_t status; /* enum status */
     uint32_t type; /* of the request */
+    uint32_t expected; /* sequence number of the request that is applied next */
 } wire_error_reply_t;
-_Static_assert(sizeof(wire_error_reply_t) == 8U, "wire_error_reply_t is padded");
-_Static_assert(offsetof(wire_error_reply_t, type) == 4U, "wire_error_reply_t is padded");
+_Static_assert(sizeof(wire_error_reply_t) == 12U, "wire_error_reply_t is padded");
+_Static_assert(offsetof(wire_error_reply_t, expected) == 8U, "wire_error_reply_t is padded");
 
 #endif

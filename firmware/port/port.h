@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PORT_BOARD_BYTES 16U
+#define PORT_BOARD_BYTES   16U
+#define PORT_BAUD          115200U /* after port_init */
+#define PORT_RECEIVE_BYTES 1024U   /* that every port holds between the line and port_read */
 
 /* Values are those of the wire's enum counter. */
 typedef enum {
@@ -49,6 +51,16 @@ void port_wait(void);
 
 /* Sends all bytes, or gives up within a bounded time: the host's deadline covers a lost reply. */
 void port_write(const uint8_t *data, size_t length);
+
+/* Whether the line can run at a rate, within 2 %. A port without a rate has every one. */
+bool port_has_baud(uint32_t baud_Bd);
+
+/* Changes to a rate that port_has_baud, when all that was written is out; the rate that the line runs at. */
+void port_set_baud(uint32_t baud_Bd);
+uint32_t port_baud(void);
+
+/* Interrupts handled since the start, wraps: tells which counts are disturbed. */
+uint32_t port_interrupts(void);
 
 /* Received bytes that were lost before port_read. */
 uint32_t port_overruns(void);

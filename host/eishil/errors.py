@@ -22,5 +22,13 @@ class SilenceError(TargetError):
     """The target does not answer: it hangs, is not powered, or its line is broken. A reset may help."""
 
 
+class SessionLostError(TargetError):
+    """The device has forgotten the session, as after a reset. A new one can be opened."""
+
+
+class LineClosedError(TargetError):
+    """The line to the target was closed, as by a pulled cable. It can be opened again once it is back."""
+
+
 class ToolError(EishilError):
     """A tool that a stage needs is not installed or failed. The sentence says how to get it."""

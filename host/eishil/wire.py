@@ -7,8 +7,8 @@ model has an identity of its own (`model_id`).
 
 On the line a frame is COBS(header + body + CRC-32) + 0x00. The header is `HEADER`; the CRC-32 is the one of zlib and
 Ethernet (reflected, polynomial 0x04C11DB7), little-endian, over header and body. A reply carries the sequence number
-of its request and the request's type with `REPLY_BIT` set. A request that arrives again with the sequence number and
-the bytes of the last one is answered from the device's cache and not applied twice; HELLO empties that cache.
+of its request and the request's type with `REPLY_BIT` set. docs/protocol.md has the rules: sessions, the window,
+repeated requests, recovery.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 REPLY_BIT = 0x80
 FRAME_DELIMITER = 0x00
 
@@ -52,7 +52,8 @@ ENUMS: dict[str, dict[str, int]] = {
     # Which counter `count` was read from. DWT counts core cycles on silicon; TIM2 counts timer ticks, which under
     # QEMU's `-icount shift=0` are executed instructions; NONE on the host.
     "counter": {"NONE": 0, "DWT": 1, "TIM2": 2},
-    # Verdict of a request. After anything but OK and POINTS_SKIPPED the estimator's state is unchanged.
+    # Verdict of a request. After anything but OK and POINTS_SKIPPED the estimator's state is unchanged. NO_SESSION and
+    # OUT_OF_ORDER come in an error_reply: the request was not looked at.
     "status": {
         "OK": 0,
         "POINTS_SKIPPED": 1,
@@ -62,6 +63,8 @@ ENUMS: dict[str, dict[str, int]] = {
         "UNKNOWN_MESSAGE": 5,
         "BAD_LENGTH": 6,
         "MODEL_CORRUPTED": 7,
+        "NO_SESSION": 8,
+        "OUT_OF_ORDER": 9,
     },
     # The last fault since power-on, kept over a reset of the core.
     "fault": {"NONE": 0, "HARD_FAULT": 1, "STACK_OVERFLOW": 2, "WATCHDOG": 3, "ASSERTION": 4},
@@ -70,8 +73,23 @@ ENUMS: dict[str, dict[str, int]] = {
 HEADER = Message(
     "header",
     0x00,
-    (Field("type", "u1"), Field("reserved", "u1"), Field("sequence", "u2")),
-    "Before every body; `reserved` is 0.",
+    (
+        Field("type", "u1"),
+        Field("epoch", "u1", 1, "low byte of `sessions` in the reply to hello; 0 in a hello_request"),
+        Field("sequence", "u2", 1, "hello starts it anywhere; every further request of the session adds one"),
+        Field("session", "u4", 1, "chosen at random by the host for each hello that shall open a session"),
+    ),
+    "Before every body.",
+)
+
+# One filter of the bank, as raw float32: restored, it goes on bit for bit.
+SNAPSHOT = (
+    Field("filter", "u4", 1, "of the bank, from 0"),
+    Field("steps", "u4", 1, "spectra applied since init"),
+    Field("cycles", "f4", 1, "equivalent full cycles since init"),
+    Field("log_weight", "f4", 1, "of this filter"),
+    Field("state", "f4", "n_states", "of this filter"),
+    Field("covariance", "f4", "n_covariance", "upper triangle by rows"),
 )
 
 MESSAGES: tuple[Message, ...] = (
@@ -79,7 +97,7 @@ MESSAGES: tuple[Message, ...] = (
         "hello_request",
         0x01,
         (Field("protocol_version", "u4"),),
-        "Who are you? Empties the reply cache. Works whatever the model.",
+        "Who are you? Opens the session of its header, unless that one is open already. Works whatever the model.",
     ),
     Message(
         "hello_reply",
@@ -90,11 +108,15 @@ MESSAGES: tuple[Message, ...] = (
             Field("model_id", "u1", 8, "first 8 bytes of the SHA-256 over the model file"),
             Field("core_clock_Hz", "u4"),
             Field("boot_count", "u4", 1, "resets since power-on, from RAM that a reset keeps"),
+            Field("sessions", "u4", 1, "opened since the start, with this one: 1 tells a device that has started anew"),
+            Field("window_bytes", "u2", 1, "encoded bytes that may be on their way to the device at a time"),
+            Field("window_requests", "u1", 1, "unanswered requests at a time; as many replies are kept to be repeated"),
             Field("counter", "u1", 1, "enum counter"),
             Field("n_states", "u1"),
             Field("n_frequencies", "u1"),
             Field("n_inputs", "u1"),
             Field("n_readouts", "u1"),
+            Field("n_filters", "u1"),
             Field("reserved", "u1", 3),
             Field("board", "u1", 16, "ASCII, padded with zero bytes"),
         ),
@@ -121,6 +143,7 @@ MESSAGES: tuple[Message, ...] = (
             Field("status", "u4", 1, "enum status"),
             Field("steps", "u4", 1, "spectra applied since init"),
             Field("count", "u4", 1, "of `counter`, for the estimator step alone"),
+            Field("interrupts", "u4", 1, "that fell into the count; 0: the count is the step's alone"),
             Field("n_used", "u4", 1, "scalar observations used"),
             Field("nis", "f4", 1, "normalised innovation squared; n_used degrees of freedom"),
             Field("state", "f4", "n_states"),
@@ -162,7 +185,40 @@ MESSAGES: tuple[Message, ...] = (
             Field("stack_size_bytes", "u4"),
         ),
     ),
-    Message("error_reply", 0xFF, (Field("status", "u4", 1, "enum status"), Field("type", "u4", 1, "of the request"))),
+    Message(
+        "snapshot_request",
+        0x06,
+        (Field("filter", "u4", 1, "of the bank, from 0"),),
+        "What the estimator knows, one filter of its bank at a time.",
+    ),
+    Message(
+        "snapshot_reply",
+        0x86,
+        (Field("status", "u4", 1, "enum status"), *SNAPSHOT),
+    ),
+    Message(
+        "restore_request",
+        0x07,
+        SNAPSHOT,
+        "Put back what a snapshot gave, filters in order from 0; the estimator runs again after the last one.",
+    ),
+    Message("restore_reply", 0x87, (Field("status", "u4", 1, "enum status"),)),
+    Message(
+        "baud_request",
+        0x08,
+        (Field("baud_Bd", "u4"),),
+        "Answered at the present rate; the line then changes. A device that hears no frame there goes back.",
+    ),
+    Message("baud_reply", 0x88, (Field("status", "u4", 1, "enum status"),)),
+    Message(
+        "error_reply",
+        0xFF,
+        (
+            Field("status", "u4", 1, "enum status"),
+            Field("type", "u4", 1, "of the request"),
+            Field("expected", "u4", 1, "sequence number of the request that is applied next"),
+        ),
+    ),
 )
 
 BY_NAME = {message.name: message for message in (HEADER, *MESSAGES)}

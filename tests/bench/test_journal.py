@@ -78,13 +78,13 @@ def test_every_exchange_is_on_record_as_it_was_on_the_wire(estimator, cells, fil
     device = FakeDevice(estimator[0])
     seen = []
     honest = device._answer
-    device._answer = lambda payload: (seen.append((payload[4:], reply := honest(payload))), reply)[1]
+    device._answer = lambda payload: (seen.append((payload[8:], reply := honest(payload))), reply)[1]
     record(tmp_path / "j", estimator, cells, files, device)
     recording = read(tmp_path / "j")
     inside = [one for section in recording.sections for one in section.exchanges]
     greeting, goodbye = recording.outside[:-1], recording.outside[-1:]
     recorded = [(one.request, one.reply) for one in (*greeting, *inside, *goodbye)]
-    assert recorded == [(request, reply[4:]) for request, reply in seen]
+    assert recorded == [(request, reply[8:]) for request, reply in seen]
     assert [one.name for one in recording.outside] == ["hello", "hello", "status", "status"]
     assert recording.files == files and recording.torn_bytes == 0 and recording.end is not None
 

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eishil import wire
-from eishil.errors import TargetError
+from eishil.errors import SessionLostError, SilenceError, TargetError
 from eishil_bench.framing import FrameReader, decode, encode
-from eishil_bench.link import Link
-from eishil_bench.session import Session
-from support.fake_dut import BabblingDevice, BadLine, FakeDevice, SilentDevice, frame
+from eishil_bench.link import Link, LinkStatistics
+from eishil_bench.session import Session, stream
+from eishil_bench.steady_link import SteadyLink
+from support.fake_dut import BabblingDevice, BadLine, FakeDevice, SilentDevice, UnansweredError, frame
 from support.random_models import random_estimator, random_steps
 
 QUICK_s = (0.02,) * 40
@@ -81,13 +82,14 @@ def test_decode_refuses_what_is_shorter_than_its_crc():
 
 def test_request_bytes_are_those_of_the_wire_table(model):
     device = FakeDevice(model)
-    sent = []
-    device.write = sent.append
-    link = Link(device, model.dimensions(), hello_waits_s=(0.001,), waits_s=(0.001, 0.001))
-    for name in ("hello", "init"):
-        with pytest.raises(TargetError):
-            link.exchange(name)
-    hello, init = (frame(struct.pack("<BBHI", code, 0, code, 0)) for code in (1, 2))
+    sent, answer = [], device.write
+    device.write = lambda data: (sent.append(data), answer(data) if len(sent) == 1 else None)
+    link = Link(device, model.dimensions(), waits_s=(0.001, 0.001), new_session=lambda: 0xC0FFEE)
+    link.exchange("hello")
+    with pytest.raises(SilenceError):
+        link.exchange("init")
+    hello = frame(struct.pack("<BBHII", 1, 0, 0, 0xC0FFEE, 0))
+    init = frame(struct.pack("<BBHII", 2, 1, 1, 0xC0FFEE, 0))
     assert sent == [b"\0" + hello, init, b"\0" + init]
 
 
@@ -102,38 +104,41 @@ def test_silent_device_is_given_up_at_the_deadline_in_one_sentence(model):
 
 @pytest.mark.parametrize(
     "words",
-    [b"x" * 65536, b"\0" * 65536, frame(struct.pack("<BBHI", 0x82, 0, 999, 0)) * 50, frame(b"") * 100],
+    [b"x" * 65536, b"\0" * 65536, frame(struct.pack("<BBHII", 0x81, 0, 0, 999, 0)) * 50, frame(b"") * 100],
     ids=["endless frame", "delimiters", "stray replies", "empty frames"],
 )
 def test_babbling_device_is_given_up_at_the_deadline(model, words):
-    link = Link(BabblingDevice(words), model.dimensions(), waits_s=(0.1, 0.1))
-    with pytest.raises(TargetError, match="babbler did not answer init within 0"):
+    link = Link(BabblingDevice(words), model.dimensions(), hello_waits_s=(0.1, 0.1))
+    with pytest.raises(SilenceError, match="babbler did not answer hello within 0"):
         link.exchange("init")
     assert len(link._reader._buffer) < 4096
 
 
-def _reply(code=0x82, reserved=0, sequence=1, body=b"\0\0\0\0"):
-    return struct.pack("<BBH", code, reserved, sequence) + body
+def _reply(code=0x82, epoch=1, sequence=1, session=7, body=b"\0\0\0\0"):
+    return struct.pack("<BBHI", code, epoch, sequence, session) + body
 
 
 @pytest.mark.parametrize(
     "payload",
     [
         _reply(sequence=2),
-        _reply(reserved=1),
+        _reply(epoch=2),
+        _reply(session=8),
         _reply(code=0x83),
         _reply(body=b"\0\0\0"),
         _reply(body=bytes(5)),
-        b"\x82\0\1",
+        b"\x82\1\1",
         b"",
     ],
-    ids=["sequence", "reserved", "type", "short body", "long body", "short header", "empty"],
+    ids=["sequence", "epoch", "session", "type", "short body", "long body", "short header", "empty"],
 )
 def test_reply_with_a_wrong_header_or_length_is_stray(model, payload):
     device = FakeDevice(model)
     honest = device._answer
-    device._answer = lambda request: honest(request) if device.frames else (setattr(device, "frames", 1), payload)[1]
-    link = Link(device, model.dimensions(), waits_s=QUICK_s)
+    link = Link(device, model.dimensions(), waits_s=QUICK_s, new_session=lambda: 7)
+    link.exchange("hello")
+    answers = [payload]
+    device._answer = lambda request: answers.pop() if answers else honest(request)
     assert link.exchange("init")["status"] == 0
     assert (link.statistics.stray, link.statistics.retries, link.statistics.crc_errors) == (1, 1, 0)
 
@@ -148,23 +153,25 @@ def test_refusal_by_the_device_is_told_by_name(model):
 
 
 def test_sequence_numbers_wrap(model):
-    link = Link(FakeDevice(model), model.dimensions())
-    link._sequence = 0xFFFE
-    for _ in range(4):
-        assert link.exchange("init")["status"] == 0
-    assert link._sequence == 2 and link.statistics.stray == 0
+    device = FakeDevice(model)
+    link = Link(device, model.dimensions(), window=4)
+    link.exchange("hello")
+    link._at.next_sequence = device._expected = 0xFFFD
+    assert [int(reply["status"]) for reply in link.exchange_all([("init", {})] * 9)] == [0] * 9
+    assert link._at.next_sequence == 6 and link.statistics.stray == link.statistics.retries == 0
 
 
+@pytest.mark.parametrize("window", [1, 4])
 @pytest.mark.parametrize("seed", range(3))
-def test_bad_line_gives_the_same_estimates_as_a_good_one(estimator, seed):
+def test_bad_line_gives_the_same_estimates_as_a_good_one(estimator, seed, window):
     model, network = estimator
     spectra = list(random_steps(np.random.default_rng(seed), model, network, 40))
 
     def answers(device):
-        session = Session(device, model, Link(device, model.dimensions(), waits_s=QUICK_s, hello_waits_s=QUICK_s))
+        link = Link(device, model.dimensions(), window=window, waits_s=QUICK_s, hello_waits_s=QUICK_s)
+        session = Session(device, model, link)
         session.hello()
-        session.init()
-        return [session.step(spectrum) for spectrum in spectra], session.link.statistics
+        return stream(session, spectra), link.statistics
 
     faults = {"lose": 0.1, "damage": 0.1, "repeat": 0.1}
     bad = FakeDevice(model, to_device=BadLine(seed, **faults), to_host=BadLine(seed + 100, **faults))
@@ -179,6 +186,105 @@ def test_bad_line_gives_the_same_estimates_as_a_good_one(estimator, seed):
     assert (quiet.retries, quiet.crc_errors, quiet.stray, quiet.lost) == (0, 0, 0, 0)
     assert quiet.frames == noisy.frames == len(spectra) + 2 and noisy.lost == 0
     assert noisy.retries > 0 and noisy.crc_errors > 0 and noisy.stray > 0
+
+
+@pytest.mark.parametrize("window", [1, 4])
+@pytest.mark.parametrize("at", [1, 2, 9, 10, 17, 30])
+def test_reset_within_a_trajectory_changes_no_estimate(estimator, window, at):
+    model, network = estimator
+    spectra = list(random_steps(np.random.default_rng(7), model, network, 30))
+    quiet = stream(Session(FakeDevice(model), model), spectra)
+    device = FakeDevice(model)
+    honest = device._on_step
+    fates = iter([False] * (at - 1) + [True] + [False] * 100)
+
+    def reset_and_say_nothing(request):
+        if next(fates):
+            device.reset()
+            raise UnansweredError
+        return honest(request)
+
+    device._on_step = reset_and_say_nothing
+    link = Link(device, model.dimensions(), window=window, waits_s=QUICK_s, hello_waits_s=QUICK_s)
+    session = Session(device, model, SteadyLink(link, device, interval=8))
+    session.hello()
+    steps = stream(session, spectra)
+    assert [step.output.x.tobytes() for step in steps] == [step.output.x.tobytes() for step in quiet]
+    assert session.link.statistics.resumed == 1 and session.link.statistics.lost == 0
+    assert device.applied <= 30 + 8 + window, "from the last snapshot on, not from the beginning"
+
+
+def test_board_that_was_exchanged_during_a_trajectory_is_refused(estimator):
+    model, network = estimator
+    device = FakeDevice(model)
+    honest = device._on_step
+
+    def exchange(request):
+        device.reset()
+        device.hello = {"build_id": [1] * 8}
+        raise UnansweredError
+
+    device._on_step = lambda request: exchange(request) if device.steps == 3 else honest(request)
+    session = Session(device, model, SteadyLink(Link(device, model.dimensions(), waits_s=QUICK_s), device))
+    session.hello()
+    with pytest.raises(TargetError, match="fake came back with another build_id; was the board exchanged"):
+        stream(session, list(random_steps(np.random.default_rng(7), model, network, 6)))
+
+
+def test_device_that_answers_otherwise_after_a_reset_is_refused(estimator):
+    model, network = estimator
+    device = FakeDevice(model)
+    honest, restarted = device._on_step, []
+
+    def moody(request):
+        if device.steps == 3 and not restarted:
+            restarted.append(True)
+            device.reset()
+            raise UnansweredError
+        return honest(request) | ({"nis": 1.0} if restarted else {})
+
+    device._on_step = moody
+    session = Session(device, model, SteadyLink(Link(device, model.dimensions(), waits_s=QUICK_s), device))
+    session.hello()
+    with pytest.raises(TargetError, match="answers spectrum 1 of its trajectory with another estimate than before"):
+        stream(session, list(random_steps(np.random.default_rng(7), model, network, 6)))
+
+
+def test_late_hello_does_not_rewind_the_session_that_it_opened(model):
+    device = FakeDevice(model)
+    sent, honest = [], device.write
+    device.write = lambda data: (sent.append(data), honest(data))
+    link = Link(device, model.dimensions())
+    link.exchange("hello")
+    link.exchange("init")
+    honest(sent[0])
+    assert link.exchange("init")["status"] == 0
+    assert link.statistics == LinkStatistics(frames=3, stray=1)
+
+
+def test_late_hello_of_an_older_session_ends_the_younger_one(model):
+    device = FakeDevice(model)
+    sent, honest = [], device.write
+    device.write = lambda data: (sent.append(data), honest(data))
+    link = Link(device, model.dimensions())
+    link.exchange("hello")
+    link.exchange("hello")
+    honest(sent[0])
+    with pytest.raises(SessionLostError, match="fake does not know this session any more"):
+        link.exchange("init")
+    assert link.exchange("init")["status"] == 0, "the next exchange opens a session"
+
+
+def test_window_keeps_to_what_the_device_holds(model):
+    """Requests on the way at a time: at most four, and no more bytes than the device's ring has."""
+    for window_bytes, at_a_time in ((1024, 4), (300, 2), (100, 1)):
+        device = FakeDevice(model, hello={"window_bytes": window_bytes})
+        writes, honest = [], device.write
+        device.write = lambda data, writes=writes, honest=honest: (writes.append(data), honest(data))
+        link = Link(device, model.dimensions(), window=16)
+        link.exchange("init")
+        list(link.exchange_all([("step", {"voltage_V": 3.7, "temperature_degC": 25.0})] * 9))
+        assert max(data.count(0) for data in writes[2:]) == at_a_time, window_bytes
 
 
 def test_every_message_has_a_reply_of_the_same_name():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -132,19 +133,31 @@ def test_fault_before_the_run_is_none_of_the_run(estimator, cells):
     assert len(run(device, estimator, cells).table) == 18
 
 
-def test_device_that_resets_within_a_trajectory_is_noticed(estimator, cells):
+def test_device_that_always_resets_at_the_same_spectrum_is_given_up(estimator, cells):
     device = FakeDevice(estimator[0])
     honest = device._on_step
     device._on_step = lambda request: (device.reset() if device.steps == 3 else None, honest(request))[1]
-    with pytest.raises(TargetError, match="fake lost its estimator within a trajectory: NOT_INITIALISED"):
+    with pytest.raises(
+        TargetError, match=r"fake does not know this session .* greeted again 8 times in vain"
+    ):
         run(device, estimator, cells)
+
+
+def test_device_without_an_estimator_is_told(estimator):
+    device = FakeDevice(estimator[0])
+    session = Session(device, estimator[0])
+    with pytest.raises(TargetError, match="fake lost its estimator within a trajectory: NOT_INITIALISED"):
+        session.step(as_sent(0.0, 3.7, 25.0, np.full(estimator[0].n_frequencies, 0.02 - 0.005j)))
 
 
 def test_device_that_applies_a_repeated_request_twice_is_noticed(estimator, cells):
     class Forgetful(FakeDevice):
         def _answer(self, payload):
-            self._cached_request = b""
-            return super()._answer(payload)
+            return (
+                self._apply(payload)
+                if struct.unpack_from("<H", payload, 2)[0] in self._kept
+                else super()._answer(payload)
+            )
 
     device = Forgetful(estimator[0], to_host=BadLine(1, lose=0.3))
     link = Link(device, estimator[0].dimensions(), waits_s=QUICK_s, hello_waits_s=QUICK_s)

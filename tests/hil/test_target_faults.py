@@ -49,13 +49,13 @@ def test_hard_fault_is_recorded_and_survives_the_reset(board: tuple[Line, Debugg
     with debugger:
         debugger.write_register(PC, NOWHERE)
     assert line.hello()["boot_count"] == 1
-    status = line.status(2)
+    status = line.status(1)
     assert (status["fault"], status["fault_count"]) == (FAULT["HARD_FAULT"], 1)
     assert status["fault_address"] == NOWHERE
-    assert line.exchange(line.step(3))["status"] == wire.ENUMS["status"]["NOT_INITIALISED"]
+    assert line.exchange(line.step(2))["status"] == wire.ENUMS["status"]["NOT_INITIALISED"]
     line.dut.reset()
     assert line.hello()["boot_count"] == 0
-    assert line.status(4)["fault"] == FAULT["NONE"]
+    assert line.status(1)["fault"] == FAULT["NONE"]
 
 
 def test_stack_overflow_is_recorded_by_name(board: tuple[Line, Debugger], qemu_image: FirmwareImage) -> None:
@@ -83,7 +83,7 @@ def test_stack_stays_below_its_static_bound(board: tuple[Line, Debugger], qemu_i
     line.exchange(line.request("init", 1))
     for sequence in range(2, 8):
         line.exchange(line.step(sequence, elapsed_cycles=10.0))
-    line.exchange(line.request("network", 9, input=1.0))
-    status = line.status(10)
+    line.exchange(line.request("network", 8, input=1.0))
+    status = line.status(9)
     assert qemu_image.stack_bytes is not None
     assert 256 < status["stack_used_bytes"] <= qemu_image.stack_bytes <= status["stack_size_bytes"]

@@ -76,17 +76,94 @@ def test_repeated_step_is_answered_from_the_cache(line: Line) -> None:
     assert line.exchange(line.step(3))["steps"] == 2
 
 
-def test_same_sequence_with_other_bytes_is_a_new_request(line: Line) -> None:
+def test_last_replies_are_kept_and_older_requests_are_refused(line: Line) -> None:
+    window = int(line.hello()["window_requests"])
     line.exchange(line.request("init", 1))
-    assert line.exchange(line.step(2))["steps"] == 1
-    assert line.exchange(line.step(2, voltage_V=3.71))["steps"] == 2
+    steps = [line.step(sequence) for sequence in range(2, window + 3)]
+    replies = [line.answer(step) for step in steps]
+    assert [line.answer(step) for step in steps[1:]] == replies[1:]
+    refused = line.exchange(steps[0])
+    assert (refused["status"], refused["expected"]) == (STATUS["OUT_OF_ORDER"], window + 3)
+    assert line.exchange(line.step(window + 3))["steps"] == window + 2, "nothing was applied twice"
 
 
-def test_hello_empties_the_cache(line: Line) -> None:
+def test_request_ahead_of_a_lost_one_is_refused(line: Line) -> None:
     line.exchange(line.request("init", 1))
+    refused = line.exchange(line.step(3))
+    assert (refused["status"], refused["type"], refused["expected"]) == (STATUS["OUT_OF_ORDER"], 3, 2)
     assert line.exchange(line.step(2))["steps"] == 1
+    assert line.exchange(line.step(3))["steps"] == 2
+
+
+def test_requests_of_another_session_or_epoch_are_refused(line: Line) -> None:
+    line.exchange(line.request("init", 1))
+    stale = line.step(2)
     line.hello()
-    assert line.exchange(line.step(2))["steps"] == 2
+    assert line.exchange(stale)["status"] == STATUS["NO_SESSION"]
+    line.epoch ^= 1
+    assert line.exchange(line.request("init", 1))["status"] == STATUS["NO_SESSION"]
+
+
+def test_late_hello_does_not_rewind_its_session(line: Line) -> None:
+    first = line.hello()
+    line.exchange(line.request("init", 1))
+    assert line.exchange(line.step(2))["steps"] == 1
+    again = line.exchange(line.request("hello", 0, protocol_version=wire.PROTOCOL_VERSION))
+    assert again["sessions"] == first["sessions"]
+    assert line.exchange(line.step(3))["steps"] == 2
+
+
+def test_sequence_numbers_wrap(line: Line) -> None:
+    line.hello(sequence=0xFFFD)
+    line.exchange(line.request("init", 0xFFFE))
+    assert [line.exchange(line.step(n % 0x10000))["steps"] for n in range(0xFFFF, 0x10006)] == list(range(1, 8))
+
+
+def test_requests_in_one_piece_are_answered_in_order(line: Line) -> None:
+    line.exchange(line.request("init", 1))
+    steps = [line.step(sequence) for sequence in (2, 3, 4)]
+    line.dut.write(b"".join(map(frame, steps)))
+    assert [line.body(line.receive(), step)["steps"] for step in steps] == [1, 2, 3]
+
+
+def test_restored_estimator_goes_on_bit_for_bit(line: Line) -> None:
+    line.exchange(line.request("init", 1))
+    for sequence in (2, 3):
+        line.exchange(line.step(sequence, elapsed_cycles=20.0))
+    snapshot = line.exchange(line.request("snapshot", 4, filter=0))
+    assert (snapshot["status"], snapshot["steps"], snapshot["cycles"]) == (STATUS["OK"], 2, 40.0)
+    expected = line.answer(line.step(5, elapsed_cycles=20.0, voltage_V=3.71))
+    line.dut.reset()
+    line.hello()
+    fields = {field.name: snapshot[field.name] for field in wire.SNAPSHOT}
+    assert line.exchange(line.request("restore", 1, **fields))["status"] == STATUS["OK"]
+    step = line.step(2, elapsed_cycles=20.0, voltage_V=3.71)
+    assert estimate(line.body(line.answer(step), step)) == estimate(line.body(expected, step, check=False))
+
+
+def test_snapshot_of_nothing_and_restoring_nonsense_are_refused(line: Line) -> None:
+    line.dut.reset()
+    filters = int(line.hello()["n_filters"])
+    assert line.exchange(line.request("snapshot", 1, filter=0))["status"] == STATUS["NOT_INITIALISED"]
+    sound = {"covariance": np.eye(line.model.n_states)[np.triu_indices(line.model.n_states)]}
+    nonsense = [{"filter": filters}, {"cycles": np.nan}, {"state": np.inf}, {"covariance": 0.0}, {"log_weight": np.nan}]
+    for sequence, change in enumerate(nonsense, 2):
+        reply = line.exchange(line.request("restore", sequence, **(sound | change)))
+        assert reply["status"] == STATUS["REJECTED_INPUT"], change
+    assert line.exchange(line.step(7))["status"] == STATUS["NOT_INITIALISED"]
+    line.exchange(line.request("init", 8))
+    assert line.exchange(line.request("snapshot", 9, filter=filters))["status"] == STATUS["REJECTED_INPUT"]
+
+
+def test_rate_that_the_line_cannot_have_is_refused_and_another_one_taken(line: Line) -> None:
+    assert line.exchange(line.request("baud", 1, baud_Bd=0))["status"] == STATUS["REJECTED_INPUT"]
+    assert line.exchange(line.request("baud", 2, baud_Bd=230_400))["status"] == STATUS["OK"]
+    assert line.status(3)["frames_received"] > 0
+
+
+def estimate(step: np.void) -> list[bytes]:
+    """A step's reply without what it cost."""
+    return [np.asarray(step[name]).tobytes() for name in step.dtype.names if name not in ("count", "interrupts")]
 
 
 def test_step_before_init_is_refused(line: Line) -> None:
@@ -112,7 +189,7 @@ def test_network_with_an_input_that_is_not_finite_is_refused(line: Line) -> None
 
 
 def test_unknown_message_and_wrong_length_are_errors(line: Line) -> None:
-    unknown = line.exchange(struct.pack("<BBHI", 0x7E, 0, 1, 0))
+    unknown = line.exchange(struct.pack("<BBHII", 0x7E, line.epoch, 1, line.session, 0))
     assert (unknown["status"], unknown["type"]) == (STATUS["UNKNOWN_MESSAGE"], 0x7E)
     short = line.exchange(line.step(2)[:-4])
     assert (short["status"], short["type"]) == (STATUS["BAD_LENGTH"], wire.BY_NAME["step_request"].code)
@@ -122,11 +199,11 @@ def test_damaged_frames_are_counted_and_not_answered(line: Line) -> None:
     before = line.status(1)
     good = line.request("status", 2)
     bad_crc = cobs.encode(good + struct.pack("<I", zlib.crc32(good) ^ 1)) + b"\0"
-    overlong = frame(bytes(range(256)) * 2)
+    overlong = frame(bytes(range(256)) * 8)
     truncated = b"\x7fabc\0"  # a COBS block that announces more than comes
     headless = frame(b"\x05")
     line.dut.write(bad_crc + overlong + truncated + headless)
-    after = line.status(3)
+    after = line.status(2)
     assert after["crc_errors"] - before["crc_errors"] == 1
     assert after["framing_errors"] - before["framing_errors"] == 3
     assert after["frames_received"] - before["frames_received"] == 1
@@ -146,7 +223,7 @@ def test_no_noise_stops_the_device(line: Line, noise: list[bytes], framed: bool)
     """Arbitrary bytes, and arbitrary payloads in flawless frames, leave a device that answers."""
     for piece in noise:
         line.dut.write(frame(piece) if framed else piece + b"\0")
-    line.dut.write(b"\0" + frame(line.request("status", 7)))
-    wanted = struct.pack("<BBH", wire.BY_NAME["status_reply"].code, 0, 7)
+    line.dut.write(b"\0" + frame(line.request("status", 1)))
+    wanted = struct.pack("<BBHI", wire.BY_NAME["status_reply"].code, line.epoch, 1, line.session)
     while not (reply := line.receive()).startswith(wanted):
         assert reply

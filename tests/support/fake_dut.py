@@ -5,10 +5,12 @@ It shares no code with the bench's link: frames are made and taken apart here on
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import struct
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from cobs import cobs
@@ -19,8 +21,13 @@ from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil.network.integer import IntegerReference
 
+WINDOW = 4
 BUILD_ID = bytes.fromhex("00112233deadbeef")
 Corruption = Callable[[bytes], list[bytes]]
+
+
+class UnansweredError(Exception):
+    """A handler that a test puts in place raises it: the request is lost."""
 
 
 def frame(payload: bytes) -> bytes:
@@ -52,6 +59,7 @@ class BadLine:
 class FakeDevice:
     """Answers as the firmware does, with the host's float64 filter and integer network behind it.
 
+    A snapshot's first state is the number of a copy of the filter, which is float64 and would not fit its message.
     `to_device` and `to_host` are the two directions of the line. `hello` replaces fields of the hello reply.
     """
 
@@ -72,6 +80,7 @@ class FakeDevice:
         self.hello = hello or {}
         self.fault = {"fault": 0, "fault_count": 0, "fault_address": 0}
         self._to_device, self._to_host = to_device, to_host
+        self._snapshots: list[tuple[Ekf, int]] = []
         self.resets = self.applied = self.crc_errors = self.frames = 0
         self.reset()
 
@@ -80,7 +89,8 @@ class FakeDevice:
         self.ekf: Ekf | None = None
         self.steps = 0
         self.received, self.outgoing = bytearray(), bytearray()
-        self._cached_request, self._cached_reply = b"", b""
+        self._session, self._sessions, self._expected = 0, 0, 0
+        self._kept: dict[int, bytes] = {}
 
     def write(self, data: bytes) -> None:
         for piece in self._to_device(data):
@@ -90,8 +100,9 @@ class FakeDevice:
             self.received = bytearray(rest)
             payload = self._take_apart(bytes(body))
             if payload is not None:
-                for piece in self._to_host(frame(self._answer(payload))):
-                    self.outgoing += piece
+                with contextlib.suppress(UnansweredError):
+                    for piece in self._to_host(frame(self._answer(payload))):
+                        self.outgoing += piece
 
     def read(self, timeout_s: float) -> bytes:
         if not self.outgoing:
@@ -106,33 +117,50 @@ class FakeDevice:
             data = cobs.decode(body)
         except cobs.DecodeError:
             data = b""
-        if len(data) < 8 or zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
+        if len(data) < 12 or zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
             self.crc_errors += 1
             return None
         return bytes(data[:-4])
 
     def _answer(self, payload: bytes) -> bytes:
         self.frames += 1
-        code, _, sequence = struct.unpack_from("<BBH", payload)
-        if payload == self._cached_request:
-            return self._cached_reply
-        message = wire.BY_CODE.get(code)
-        if message is None:
-            return self._reply(0xFF, sequence, "error_reply", {"status": 5, "type": code})
-        dtype = wire.dtype(message, self.sizes)
-        if len(payload) - 4 != dtype.itemsize:
-            return self._reply(0xFF, sequence, "error_reply", {"status": 6, "type": code})
-        name = message.name.removesuffix("_request")
-        fields = getattr(self, f"_on_{name}")(np.frombuffer(payload[4:], dtype)[0])
-        reply = self._reply(code | 0x80, sequence, f"{name}_reply", fields)
-        self._cached_request, self._cached_reply = (b"", b"") if name == "hello" else (payload, reply)
+        code, epoch, sequence, session = struct.unpack_from("<BBHI", payload)
+        if code == wire.BY_NAME["hello_request"].code:
+            if self._sessions == 0 or session != self._session:
+                self._sessions += 1
+                self._session, self._expected, self._kept = session, (sequence + 1) % 0x10000, {}
+            return self._apply(payload)
+        if self._sessions == 0 or (session, epoch) != (self._session, self._sessions % 256):
+            return self._error(payload, "NO_SESSION")
+        if sequence in self._kept:
+            return self._kept[sequence]
+        if sequence != self._expected:
+            return self._error(payload, "OUT_OF_ORDER")
+        self._expected = (sequence + 1) % 0x10000
+        self._kept[sequence] = reply = self._apply(payload)
+        self._kept.pop((sequence - WINDOW) % 0x10000, None)
         return reply
 
-    def _reply(self, code: int, sequence: int, name: str, fields: dict[str, object]) -> bytes:
+    def _apply(self, payload: bytes) -> bytes:
+        message = wire.BY_CODE.get(payload[0])
+        if message is None:
+            return self._error(payload, "UNKNOWN_MESSAGE")
+        dtype = wire.dtype(message, self.sizes)
+        if len(payload) - 8 != dtype.itemsize:
+            return self._error(payload, "BAD_LENGTH")
+        name = message.name.removesuffix("_request")
+        fields = getattr(self, f"_on_{name}")(np.frombuffer(payload[8:], dtype)[0])
+        return self._reply(payload, payload[0] | 0x80, f"{name}_reply", fields)
+
+    def _error(self, payload: bytes, status: str) -> bytes:
+        fields = {"status": wire.ENUMS["status"][status], "type": payload[0], "expected": self._expected}
+        return self._reply(payload, 0xFF, "error_reply", fields)
+
+    def _reply(self, payload: bytes, code: int, name: str, fields: Mapping[str, object]) -> bytes:
         body = np.zeros((), wire.dtype(wire.BY_NAME[name], self.sizes))
         for field, value in fields.items():
             body[field] = value
-        return struct.pack("<BBH", code, 0, sequence) + body.tobytes()
+        return struct.pack("<BB", code, self._sessions % 256) + payload[2:8] + body.tobytes()
 
     def _on_hello(self, request: np.void) -> dict[str, object]:
         fields = {
@@ -141,6 +169,10 @@ class FakeDevice:
             "model_id": list(self.model.model_id[:8]),
             "core_clock_Hz": 180_000_000,
             "boot_count": self.resets,
+            "sessions": self._sessions,
+            "window_bytes": 1024,
+            "window_requests": WINDOW,
+            "n_filters": 1,
             "board": list(b"fake".ljust(16, b"\0")),
         }
         return fields | self.hello
@@ -170,6 +202,22 @@ class FakeDevice:
             "readout": output.readout,
             "readout_sigma": output.readout_sigma,
         }
+
+    def _on_snapshot(self, request: np.void) -> dict[str, object]:
+        if self.ekf is None:
+            return {"status": wire.ENUMS["status"]["NOT_INITIALISED"]}
+        self._snapshots.append((copy.copy(self.ekf), self.steps))
+        covariance = np.eye(self.sizes["n_states"])[np.triu_indices(self.sizes["n_states"])]
+        state = np.full(self.sizes["n_states"], len(self._snapshots) - 1)
+        return {"status": 0, "steps": self.steps, "cycles": self.ekf.cycles, "state": state, "covariance": covariance}
+
+    def _on_restore(self, request: np.void) -> dict[str, object]:
+        ekf, self.steps = self._snapshots[int(np.atleast_1d(request["state"])[0])]
+        self.ekf = copy.copy(ekf)
+        return {"status": 0}
+
+    def _on_baud(self, request: np.void) -> dict[str, object]:
+        return {"status": 0}
 
     def _on_network(self, request: np.void) -> dict[str, object]:
         accumulator, jacobian = self.integers.accumulators(self.integers.quantise(request["input"]))

@@ -30,7 +30,8 @@ class Line:
         self.model = model
         self.sizes = model.dimensions()
         self._pending = b""
-        self._attempt = 0
+        self.session = 0x5E550000
+        self.epoch = 0
 
     def request(self, name: str, sequence: int, **fields: Any) -> bytes:
         """Payload of a request."""
@@ -38,7 +39,7 @@ class Line:
         body = np.zeros((), wire.dtype(message, self.sizes))
         for field, value in fields.items():
             body[field] = value
-        return struct.pack("<BBH", message.code, 0, sequence) + body.tobytes()
+        return struct.pack("<BBHI", message.code, self.epoch, sequence, self.session) + body.tobytes()
 
     def step(self, sequence: int, **changes: Any) -> bytes:
         """Payload of a plausible spectrum."""
@@ -59,30 +60,34 @@ class Line:
         assert struct.unpack("<I", crc)[0] == zlib.crc32(payload)
         return payload
 
+    def answer(self, payload: bytes) -> bytes:
+        """The reply to a well-formed frame."""
+        self.dut.write(frame(payload))
+        return self.receive()
+
     def exchange(self, payload: bytes) -> np.void:
         """The body of the reply to a well-formed frame."""
-        self.dut.write(frame(payload))
-        return self.body(self.receive(), payload)
+        return self.body(self.answer(payload), payload)
 
-    def body(self, reply: bytes, payload: bytes) -> np.void:
-        kind, reserved, sequence = struct.unpack("<BBH", reply[:4])
-        assert (reserved, sequence) == (0, struct.unpack("<H", payload[2:4])[0])
-        return np.frombuffer(reply[4:], wire.dtype(wire.BY_CODE[kind], self.sizes))[0]
+    def body(self, reply: bytes, payload: bytes, check: bool = True) -> np.void:
+        assert not check or reply[2:8] == payload[2:8], "sequence number and session are the request's"
+        return np.frombuffer(reply[8:], wire.dtype(wire.BY_CODE[reply[0]], self.sizes))[0]
 
-    def hello(self) -> np.void:
-        """Ask until the device listens: bytes before its UART is set up are lost.
+    def hello(self, sequence: int = 0) -> np.void:
+        """Open a session, whose next request is `sequence` + 1; ask until the device listens: earlier bytes are lost.
 
-        Every attempt has a sequence number of its own. Replies come in order, so that none is left on the line when
-        the last attempt is answered, however slow this machine is.
+        Every attempt is a session of its own. Replies come in order, so that none is left on the line when the last
+        attempt is answered, however slow this machine is.
         """
         end = time.monotonic() + DEADLINE_s
         while time.monotonic() < end:
-            self._attempt += 1
-            payload = self.request("hello", 0x8000 + self._attempt, protocol_version=wire.PROTOCOL_VERSION)
+            self.epoch, self.session = 0, self.session + 1
+            payload = self.request("hello", sequence, protocol_version=wire.PROTOCOL_VERSION)
             self.dut.write(b"\0" + frame(payload))
             while self.await_bytes(HELLO_PATIENCE_s):
                 reply = self.receive()
-                if reply[2:4] == payload[2:4]:
+                if reply[2:8] == payload[2:8]:
+                    self.epoch = reply[1]
                     return self.body(reply, payload)
         raise AssertionError(f"{self.dut.name} did not answer hello")
 

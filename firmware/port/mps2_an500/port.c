@@ -11,6 +11,9 @@
 
 #define TRANSMIT_TURNS 50000U
 
+static volatile uint32_t interrupts;
+static uint32_t baud = PORT_BAUD; /* remembered, of no effect */
+
 const char port_board[PORT_BOARD_BYTES] = "mps2_an500";
 
 /* The board's controller knows no causes: what the record says is all there is. */
@@ -30,6 +33,7 @@ void port_init(void)
 
 void uart_handler(void)
 {
+    interrupts++;
     UART_INTSTATUS = UART_INTSTATUS_RX;
     if ((UART_STATE & UART_STATE_RX_LOST) != 0U) {
         UART_STATE = UART_STATE_RX_LOST;
@@ -66,6 +70,26 @@ void port_write(const uint8_t *data, size_t length)
         }
         UART_DATA = data[i];
     }
+}
+
+bool port_has_baud(uint32_t baud_Bd)
+{
+    return baud_Bd != 0U;
+}
+
+void port_set_baud(uint32_t baud_Bd)
+{
+    baud = baud_Bd;
+}
+
+uint32_t port_baud(void)
+{
+    return baud;
+}
+
+uint32_t port_interrupts(void)
+{
+    return interrupts;
 }
 
 uint32_t port_overruns(void)

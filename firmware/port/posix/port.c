@@ -11,6 +11,7 @@ const char port_board[PORT_BOARD_BYTES] = "native";
 static uint8_t buffer[BUFFER_BYTES];
 static size_t filled;
 static size_t taken;
+static uint32_t baud = PORT_BAUD; /* remembered, of no effect */
 
 void port_init(void)
 {
@@ -47,6 +48,26 @@ void port_write(const uint8_t *data, size_t length)
         }
         sent += (size_t)put;
     }
+}
+
+bool port_has_baud(uint32_t baud_Bd)
+{
+    return baud_Bd != 0U;
+}
+
+void port_set_baud(uint32_t baud_Bd)
+{
+    baud = baud_Bd;
+}
+
+uint32_t port_baud(void)
+{
+    return baud;
+}
+
+uint32_t port_interrupts(void)
+{
+    return 0;
 }
 
 uint32_t port_overruns(void)

@@ -50,7 +50,7 @@ def test_reset_in_the_middle_of_a_step(dut, first_light_model, measured):
     reset_core(dut)
     assert dut.read(0.5) == b"", "a device that was reset answers nothing by itself"
     line.hello()
-    assert line.exchange(line.step(3))["status"] == wire.ENUMS["status"]["NOT_INITIALISED"]
+    assert line.exchange(line.step(1))["status"] == wire.ENUMS["status"]["NOT_INITIALISED"]
     assert estimates(dut, first_light_model, measured) == undisturbed
 
 
@@ -73,8 +73,8 @@ def test_request_that_never_ends_costs_that_request_alone(dut, first_light_model
     dut.write(frame(line.step(2))[:40])
     assert dut.read(0.5) == b""
     dut.write(b"\0")
-    assert line.exchange(line.step(3))["steps"] == 1
-    damaged = line.status(4)
+    assert line.exchange(line.step(2))["steps"] == 1
+    damaged = line.status(3)
     assert damaged["crc_errors"] + damaged["framing_errors"] == 1
 
 

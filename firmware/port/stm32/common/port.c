@@ -10,12 +10,14 @@
 #include "stack.h"
 #include "uart.h"
 
-#define BAUD            115200U
 #define LSI_WAIT_TURNS  20000U     /* at 400 MHz over 0.3 ms; the LSI needs up to 130 us (datasheets, LSI oscillator) */
 #define WATCHDOG_RELOAD 2000U      /* 4 s at 32 kHz / 64 (the F4's LSI runs at 17 to 47 kHz) */
 #define SYSTICK_MAX     0xFFFFFFUL /* 42 ms at 400 MHz, 1 s at 16 MHz */
 
 static uint32_t core_clock_Hz;
+static uint32_t uart_clock_Hz;
+static uint32_t baud = PORT_BAUD;
+static volatile uint32_t ticks;
 static port_counter_t counter;
 static bool watchdog_runs;
 
@@ -62,6 +64,7 @@ static bool watchdog_init(void)
 
 void systick_handler(void)
 {
+    ticks++;
 }
 
 void port_init(void)
@@ -71,8 +74,9 @@ void port_init(void)
     chip_start_core();
     const clock_tree_t clock = chip_start_clock();
     core_clock_Hz = clock.core_Hz;
+    uart_clock_Hz = clock.uart_Hz;
     counter = counter_init();
-    uart_init(clock.uart_Hz, BAUD);
+    uart_init(uart_clock_Hz, PORT_BAUD);
     watchdog_runs = watchdog_init();
 }
 
@@ -89,6 +93,27 @@ void port_wait(void)
 void port_write(const uint8_t *data, size_t length)
 {
     uart_write(data, length);
+}
+
+bool port_has_baud(uint32_t baud_Bd)
+{
+    return uart_has_baud(uart_clock_Hz, baud_Bd);
+}
+
+void port_set_baud(uint32_t baud_Bd)
+{
+    uart_set_baud(uart_clock_Hz, baud_Bd);
+    baud = baud_Bd;
+}
+
+uint32_t port_baud(void)
+{
+    return baud;
+}
+
+uint32_t port_interrupts(void)
+{
+    return uart_interrupts() + ticks;
 }
 
 uint32_t port_overruns(void)
