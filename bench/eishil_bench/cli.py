@@ -116,6 +116,37 @@ def report(recipe: RecipePath, out: BuildRoot = BUILD_ROOT) -> None:
     commands.report(recipe, out)
 
 
+bench = typer.Typer(help="Measure what things cost.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(bench, name="bench")
+
+
+@bench.command()
+def firmware(
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there")] = None,
+    target: Annotated[str, typer.Option(help="qemu, qemu_m7, or a connected board")] = "qemu",
+    port: Port = None,
+) -> None:
+    """Count what an estimator step costs on the device, stage by stage, beside peers."""
+    from eishil_bench import commands
+
+    commands.bench_firmware(json, target, port)
+
+
+@app.command()
+def flash(
+    recipe: Annotated[
+        Path | None, typer.Argument(metavar="[RECIPE]", help="Whose firmware; without it the committed model's")
+    ] = None,
+    target: Targets = BOARDS,
+    port: Port = None,
+    out: BuildRoot = BUILD_ROOT,
+) -> None:
+    """Build a board's firmware, put it onto the board through its debug probe, and see that it answers."""
+    from eishil_bench import commands
+
+    commands.flash(recipe, target, port, out)
+
+
 @app.command()
 def doctor() -> None:
     """Tell what is installed, what is missing and how to get it."""

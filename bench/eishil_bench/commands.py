@@ -83,6 +83,19 @@ def replay(journal: Path, out: Path | None) -> bool:
     return results.passed
 
 
+def bench_firmware(json_path: Path | None, target: str, port: str | None) -> None:
+    """Figures of the firmware to the terminal and, if wanted, into a file."""
+    from eishil_bench import firmware_bench
+    from eishil_bench.dut import require_emulator, target_spec
+
+    require_emulator(target_spec(target))
+    with terminal.progress_bars() as progress:
+        result = firmware_bench.bench_firmware(target, port, progress)
+    if json_path is not None:
+        firmware_bench.write_json(result, json_path)
+    terminal.tell_costs(result)
+
+
 def _make(workspace: Workspace, name: str, workers: int, force: bool) -> None:
     started_s = time.monotonic()
     with terminal.progress_bars() as progress:

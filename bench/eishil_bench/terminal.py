@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -118,3 +119,18 @@ def bytes_text(size_bytes: int | None) -> str:
 
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def tell_costs(result: dict[str, Any]) -> None:
+    """The table of `eishil bench firmware`."""
+    columns = ("instructions", "estimated_cycles_0ws", "estimated_cycles_5ws")
+    rows = [*result["rows"], *result["peers"]]
+    measured = sorted({name for row in rows for name in row if name.endswith("_cycles")})
+    table = Table("build", "filter", "states", "stage")
+    for name in (*columns, *measured):
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in rows:
+        figures = (row.get(name) for name in (*columns, *measured))
+        about = (str(row.get(name) or "") for name in ("build", "filter", "states", "stage"))
+        table.add_row(*about, *("" if figure is None else f"{figure:,}" for figure in figures))
+    results_console().print(table)

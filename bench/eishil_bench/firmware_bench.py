@@ -1,0 +1,240 @@
+"""`eishil bench firmware`: what a step costs on the device, stage by stage, for every build and filter that there is.
+
+Instructions are counted, cycles are estimated from them (docs/cycles.md); on a real board cycles are measured. Builds
+are the environments of platformio.ini that extend the board's name: `nucleo_f446re_float64` is the build `float64`.
+"""
+
+from __future__ import annotations
+
+import configparser
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from eishil import codegen
+from eishil.errors import EishilError
+from eishil.files import write_atomic
+from eishil.filters.step import StepInput
+from eishil.model import Model
+from eishil.network.onnx_files import load_float_network
+from eishil.progress import Progress
+from eishil_bench import cortex_m4, toolchain
+from eishil_bench.build import FirmwareImage, build_firmware
+from eishil_bench.counts import CORTEX_M4_MACHINES, Count, CountingQemu
+from eishil_bench.dut import Dut, TargetSpec, open_dut, target_spec
+from eishil_bench.measure import clock_of
+from eishil_bench.model_variants import variants
+from eishil_bench.peers import count_emlearn, count_network
+from eishil_bench.session import Session, stream
+from eishil_bench.stimulus import held_out_trajectories
+
+DATASETS = toolchain.PROJECT_ROOT / "datasets"
+SPECTRA = 8
+ENTRY = "estimator_step"
+NETWORK = "network and jacobian"
+# Functions whose cost, and that of all that they call, goes to a stage; a build need not have all of them. Whatever of
+# a step is in none of them is the stage "other".
+STAGES: dict[str, tuple[str, ...]] = {
+    "features": ("observation_take_usable",),
+    NETWORK: ("nn_evaluate", "nn_evaluate_batch"),
+    "linearisation": ("observation_linearise", "trajectory_interpolate"),
+    "update": ("information_compress", "ekf_update", "ukf_update", "gaussian_predict"),
+    "readout": ("report", "estimator_report", "readout_evaluate"),
+    "other": (ENTRY,),
+}
+FRAMES = ("frame_decoder_push", "dispatch_frame", "frame_encode")
+FUNCTIONS = (*(name for names in STAGES.values() for name in names), *FRAMES)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One build of one model on one target: figures by stage, and the readouts (S,) that it gave."""
+
+    rows: list[dict[str, Any]]
+    soh: np.ndarray
+
+
+def bench_firmware(target: str, port: str | None, progress: Progress) -> dict[str, Any]:
+    """The JSON of the command, as a dict; docs/cycles.md names its fields."""
+    spec = target_spec(target)
+    model = Model.load(DATASETS / "models" / "first_light" / "model.json")
+    spectra = held_out_spectra(model)
+    rows: list[dict[str, Any]] = []
+    soh: dict[tuple[Any, ...], np.ndarray] = {}
+    builds = builds_of(spec.env)
+    cases = [(name, variant, build) for name, variant in variants(model).items() for build in builds.items()]
+    with TemporaryDirectory(prefix="eishil-bench-") as folder:
+        for done, (name, variant, (build, env)) in enumerate(cases):
+            progress("bench", done, len(cases), f"{build}, {name}")
+            image_folder = Path(folder) / f"{name}-{env}"
+            image = build_variant(variant, env, image_folder)
+            run = measure(spec, image, variant, spectra, port)
+            if spec.machine in CORTEX_M4_MACHINES and build == "int8":
+                run.rows[:0] = split_network(run.rows, count_network(image_folder / "generated"))
+            about = {"build": build, "filter": name.split()[0], "states": variant.n_states}
+            rows += [about | row for row in run.rows]
+            soh[(about["filter"], about["states"], build)] = run.soh
+        sizes = {env: size_of(model, env, Path(folder) / env) for env in boards()}
+    return {
+        "target": target,
+        "rows": rows,
+        "accuracy": accuracy(soh),
+        "peers": peers() if spec.kind == "qemu" else [],
+        "sizes": sizes,
+        "model_error": cortex_m4.ERROR,
+    }
+
+
+def held_out_spectra(model: Model) -> list[StepInput]:
+    """The first spectra of the committed sample of held-out cells; all of their points are there."""
+    from eishil.dataset.recipe import Recipe
+    from eishil.dataset.tables import Dataset
+
+    recipe = Recipe.load(DATASETS / "recipes" / "first_light.toml")
+    trajectory = held_out_trajectories(Dataset.open(DATASETS / "sample"), recipe, model)[0]
+    return [spectrum.measured for spectrum in trajectory.spectra[:SPECTRA]]
+
+
+def builds_of(board_env: str) -> dict[str, str]:
+    """Environments by what their name adds to the board's: "" is the int8 build."""
+    prefix = f"{board_env}_"
+    found = {name.removeprefix(prefix): name for name in environments() if name.startswith(prefix)}
+    return {"int8": board_env, **found}
+
+
+def boards() -> list[str]:
+    """Environments of platformio.ini that make an image for a board."""
+    return [name for name in environments() if not name.startswith("native")]
+
+
+def environments() -> list[str]:
+    """All environments of platformio.ini."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(toolchain.PROJECT_ROOT / "platformio.ini", encoding="utf-8")
+    return [section.removeprefix("env:") for section in parser.sections() if section.startswith("env:")]
+
+
+def build_variant(model: Model, env: str, folder: Path) -> FirmwareImage:
+    """Generate and build one model for one environment."""
+    codegen.generate(model, folder / "generated")
+    return build_firmware(env, folder / "generated", folder)
+
+
+def size_of(model: Model, env: str, folder: Path) -> dict[str, int | None]:
+    """Flash, RAM and worst-case stack of an environment."""
+    image = build_variant(model, env, folder)
+    return {name: getattr(image, name) for name in ("flash_bytes", "ram_bytes", "stack_bytes")}
+
+
+def measure(
+    spec: TargetSpec, image: FirmwareImage, model: Model, spectra: Sequence[StepInput], port: str | None
+) -> Run:
+    """One trajectory on the target."""
+    if spec.kind == "qemu":
+        return _count(spec, image, model, spectra)
+    dut: Dut = open_dut(spec.name, image, port=port)
+    with dut:
+        session = Session(dut, model)
+        clock = clock_of(spec.kind, session.hello().counter)
+        steps = stream(session, list(spectra))
+    if clock == "none":
+        raise EishilError(f"target {spec.name} has no counter; `eishil bench firmware` needs one")
+    cost = round(float(np.mean([step.count for step in steps])))
+    return Run([{"stage": "step", clock: cost}], _soh(steps))
+
+
+def _count(spec: TargetSpec, image: FirmwareImage, model: Model, spectra: Sequence[StepInput]) -> Run:
+    board = CountingQemu(spec, image.elf, FUNCTIONS)
+    with board:
+        session = Session(board, model)
+        session.hello()
+        steps = stream(session, list(spectra))
+        counts = board.finish()
+    estimated = spec.machine in CORTEX_M4_MACHINES
+    rows = [_row(stage, count, estimated) for stage, count in _stages(counts, len(spectra))]
+    worst = worst_case_instructions(spec, image, model)
+    return Run([*rows, _row("step, worst case", Count(1, worst, 0, 0), estimated=False)], _soh(steps))
+
+
+def worst_case_instructions(spec: TargetSpec, image: FirmwareImage, model: Model) -> int:
+    """Most instructions of one step over inputs that are as unkind as the protocol allows, all points present."""
+    board = CountingQemu(spec, image.elf, (ENTRY,))
+    with board:
+        session = Session(board, model)
+        session.hello()
+        for spectrum in adversarial_spectra(model):
+            session.init()
+            session.step(spectrum)
+        return board.finish()[ENTRY].most
+
+
+def adversarial_spectra(model: Model) -> Iterator[StepInput]:
+    """Corners of what is accepted: voltage, temperature, elapsed cycles, and impedances from tiny to huge."""
+    points = np.ones(model.n_frequencies)
+    for size_ohm, voltage_V, temperature_degC, cycles in itertools.product(
+        (1e-30, 0.02, 1e30), (0.0, 3.7, 10.0), (-60.0, 25.0, 100.0), (0.0, 123.4, 1e6)
+    ):
+        z_ohm = (size_ohm * (1 - 1j) * points).astype(np.complex128)
+        yield StepInput(cycles, voltage_V, temperature_degC, z_ohm, np.full(model.n_frequencies, True))
+
+
+def _stages(counts: dict[str, Count], steps: int) -> Iterator[tuple[str, Count]]:
+    """Means per step. Frames are the request and the reply of a step, and of the few others of the session."""
+    zero = Count(0, 0, 0, 0)
+    total = zero
+    for stage, functions in STAGES.items():
+        found = sum((counts[name] for name in functions if name in counts), zero)
+        total += found
+        yield stage, found.per_call(steps)
+    entry = counts[ENTRY]
+    yield "step", Count(entry.calls, total.instructions, total.cycles_0ws, total.cycles_5ws).per_call(steps)
+    yield "frames", sum((counts[name] for name in FRAMES), zero).per_call(counts[FRAMES[-1]].calls)
+
+
+def split_network(rows: list[dict[str, Any]], forward: Count) -> list[dict[str, Any]]:
+    """The forward pass alone, and what the Jacobian adds to it: one pass over the weights serves both."""
+    network = _row("network", forward, estimated=True)
+    both = next(row for row in rows if row["stage"] == NETWORK)
+    added = {name: both[name] - network[name] for name in network if name != "stage"}
+    return [network, {"stage": "jacobian", **added}]
+
+
+def _row(stage: str, count: Count, estimated: bool) -> dict[str, Any]:
+    return {
+        "stage": stage,
+        "instructions": count.instructions,
+        "estimated_cycles_0ws": count.cycles_0ws if estimated else None,
+        "estimated_cycles_5ws": count.cycles_5ws if estimated else None,
+    }
+
+
+def _soh(steps: Sequence[Any]) -> np.ndarray:
+    return np.array([step.output.readout[0] for step in steps], np.float64)
+
+
+def accuracy(soh: dict[tuple[Any, ...], np.ndarray]) -> list[dict[str, Any]]:
+    """RMS difference of SOH between each build and the float64 build of the same filter, where there is one."""
+    rows = []
+    for (kind, states, build), values in soh.items():
+        reference = soh.get((kind, states, "float64"))
+        if reference is not None and build != "float64":
+            difference = float(np.sqrt(np.mean((values - reference) ** 2)))
+            rows.append({"build": build, "filter": kind, "states": states, "rms_soh_difference": difference})
+    return rows
+
+
+def peers() -> list[dict[str, Any]]:
+    """Forward passes of the same network by others."""
+    network = load_float_network(DATASETS / "models" / "first_light" / "network_float.onnx")
+    return [{"build": "emlearn float", "filter": None} | _row("network", count_emlearn(network), estimated=True)]
+
+
+def write_json(result: dict[str, Any], path: Path) -> None:
+    """Write the file whole or not at all."""
+    write_atomic(path, json.dumps(result, indent=1) + "\n")
