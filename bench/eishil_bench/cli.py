@@ -133,21 +133,6 @@ def firmware(
 
 
 @app.command()
-def flash(
-    recipe: Annotated[
-        Path | None, typer.Argument(metavar="[RECIPE]", help="Whose firmware; without it the committed model's")
-    ] = None,
-    target: Targets = BOARDS,
-    port: Port = None,
-    out: BuildRoot = BUILD_ROOT,
-) -> None:
-    """Build a board's firmware, put it onto the board through its debug probe, and see that it answers."""
-    from eishil_bench import commands
-
-    commands.flash(recipe, target, port, out)
-
-
-@app.command()
 def doctor() -> None:
     """Tell what is installed, what is missing and how to get it."""
     from eishil_bench import doctor
