@@ -36,6 +36,7 @@ Port = Annotated[str | None, typer.Option(help="Serial port of a board, where it
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error")]
 BUILD_ROOT = Path("build")
 DEFAULT_TARGETS = ["qemu"]
+BOARDS = ["all"]
 INTERRUPTED = 130  # how typer leaves after a KeyboardInterrupt
 
 
@@ -130,6 +131,29 @@ def firmware(
     from eishil_bench import commands
 
     commands.bench_firmware(json, target, port)
+
+
+@app.command()
+def flash(
+    recipe: Annotated[
+        Path | None, typer.Argument(metavar="[RECIPE]", help="Whose firmware; without it the committed model's")
+    ] = None,
+    target: Targets = BOARDS,
+    port: Port = None,
+    out: BuildRoot = BUILD_ROOT,
+) -> None:
+    """Build a board's firmware, put it onto the board through its debug probe, and see that it answers."""
+    from eishil_bench import commands
+
+    commands.flash(recipe, target, port, out)
+
+
+@app.command()
+def boards() -> None:
+    """List connected boards, who holds them, and which firmware they run."""
+    from eishil_bench import commands
+
+    commands.boards()
 
 
 @app.command()

@@ -96,6 +96,25 @@ def bench_firmware(json_path: Path | None, target: str, port: str | None) -> Non
     terminal.tell_costs(result)
 
 
+def flash(recipe: Path | None, targets: Sequence[str], port: str | None, out: Path) -> None:
+    """Put firmware onto boards, one after the other; those that run it already are left alone."""
+    from eishil_bench.boards import chosen_targets
+    from eishil_bench.flash import flash as flash_board
+
+    specs = chosen_targets(targets, port)
+    for spec in specs:
+        image = _image_to_flash(recipe, spec.env, out)
+        started_s = time.monotonic()
+        terminal.tell_flashed(spec.name, flash_board(spec, image, image.elf, port), time.monotonic() - started_s)
+
+
+def boards() -> None:
+    """List the boards that are connected."""
+    from eishil_bench.boards import list_boards
+
+    terminal.tell_boards(list_boards())
+
+
 def _make(workspace: Workspace, name: str, workers: int, force: bool) -> None:
     started_s = time.monotonic()
     with terminal.progress_bars() as progress:
@@ -120,6 +139,18 @@ def _build(workspace: Workspace, env: str) -> FirmwareImage:
     image = build_firmware(env, workspace.generated, workspace.firmware(env))
     terminal.tell_built(env, image.build_id, time.monotonic() - started_s)
     return image
+
+
+def _image_to_flash(recipe: Path | None, env: str, out: Path) -> FirmwareImage:
+    """Of a recipe's generated files, or of the committed ones."""
+    from eishil_bench.build import build_firmware
+    from eishil_bench.toolchain import PROJECT_ROOT
+
+    if recipe is None:
+        return build_firmware(env, PROJECT_ROOT / "firmware" / "generated", out / "committed" / "firmware" / env)
+    workspace = Workspace.open(recipe, out)
+    with workspace.locked():
+        return _build(workspace, env)
 
 
 def _write_reports(workspace: Workspace, runs: Sequence[Results]) -> None:

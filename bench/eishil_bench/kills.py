@@ -26,7 +26,8 @@ from eishil_bench.logbook import journal_header, open_logbook
 from eishil_bench.replay import MODEL_FILE, recorded_trajectory
 
 _STEP_REPLY = wire.dtype(wire.BY_NAME["step_reply"], dict.fromkeys(wire.SYMBOLS, 1))
-_COUNT = slice(_STEP_REPLY.fields["count"][1], _STEP_REPLY.fields["count"][1] + _STEP_REPLY["count"].itemsize)
+_COUNT_AT = _STEP_REPLY.fields["count"][1]  # type: ignore[index]
+_COUNT = slice(_COUNT_AT, _COUNT_AT + _STEP_REPLY["count"].itemsize)
 _DEADLINE_s = 120.0
 _POLL_s = 0.0005
 

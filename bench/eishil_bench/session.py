@@ -113,16 +113,7 @@ class Session:
 
     def hello(self) -> Identity:
         """Ask the device who it is."""
-        reply = self._exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
-        return Identity(
-            wire_digest=reply["wire_digest"].tobytes(),
-            build_id=reply["build_id"].tobytes(),
-            model_id=reply["model_id"].tobytes(),
-            core_clock_Hz=int(reply["core_clock_Hz"]),
-            boot_count=int(reply["boot_count"]),
-            counter=_COUNTER_NAMES.get(int(reply["counter"]), "NONE"),
-            board=_printable(reply["board"].tobytes()),
-        )
+        return identity(self._exchange("hello", protocol_version=wire.PROTOCOL_VERSION))
 
     def init(self) -> None:
         """Start the estimator from the model's prior."""
@@ -191,6 +182,19 @@ class Session:
         )
 
 
+def identity(reply: np.void) -> Identity:
+    """What a hello's reply says."""
+    return Identity(
+        wire_digest=reply["wire_digest"].tobytes(),
+        build_id=reply["build_id"].tobytes(),
+        model_id=reply["model_id"].tobytes(),
+        core_clock_Hz=int(reply["core_clock_Hz"]),
+        boot_count=int(reply["boot_count"]),
+        counter=_COUNTER_NAMES.get(int(reply["counter"]), "NONE"),
+        board=_printable(reply["board"].tobytes()),
+    )
+
+
 def step_fields(spectrum: StepInput) -> dict[str, Any]:
     """A spectrum as the fields of `step_request`; what is not valid is sent as 0."""
     z_ohm = np.where(spectrum.valid, spectrum.z_ohm, 0)
@@ -217,7 +221,7 @@ def refuse_stranger(name: str, found: Identity, model: Model, build_id: bytes) -
 
     Another protocol makes the rest of its hello doubtful, and another model makes another build.
     """
-    remedy = "build and flash it again with `eishil build` and `pio run -t flash`"
+    remedy = "build and flash it again with `eishil flash`"
     checks: tuple[tuple[str, bytes, bytes, str], ...] = (
         ("wire digest", found.wire_digest, wire.digest()[:ID_BYTES], "this bench speaks"),
         ("model", found.model_id, model.model_id[:ID_BYTES], f"the recipe's model {model.name} is"),

@@ -104,7 +104,7 @@ def run_target(
         "run_table": workspace.run_table(spec.name).name,
         "provenance": stimulus.provenance,
     }
-    with open_dut(spec.name, image, port=port) as dut:
+    with open_dut(spec, image, port=port) as dut:
         header = journal_header(model, image, stimulus.masked_spectra, about)
         files = {name: (workspace.model / name).read_bytes() for name in (MODEL_FILE, NETWORK_FILE)}
         logbook = open_logbook(workspace.journal(spec.name), header, files, resume=resume)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +17,10 @@ from eishil.progress import Progress
 from eishil_bench.report.words import bound_text, figure_text
 from eishil_bench.results import Results
 from eishil_bench.stamps import Made
+
+if TYPE_CHECKING:
+    from eishil_bench.boards import Board
+    from eishil_bench.flash import Flashed
 
 
 def messages() -> Console:
@@ -80,6 +84,29 @@ def tell_results(results: Results, report: Path) -> None:
         "[bold green]passed[/]" if results.passed else f"[bold red]failed[/] ({len(results.failures)} limits missed)"
     )
     console.print(f"{verdict}  {report}", soft_wrap=True)
+
+
+def tell_flashed(target: str, flashed: Flashed, elapsed_s: float) -> None:
+    """One line on a board."""
+    build_id, size_bytes = flashed.identity.build_id.hex(), flashed.programmed_bytes
+    became = f"{size_bytes:,} B programmed and verified in {elapsed_s:.1f} s" if size_bytes else "up to date"
+    results_console().print(f"  {target}: {became}, runs build {build_id}", soft_wrap=True)
+
+
+def tell_boards(boards: Sequence[Board]) -> None:
+    """One row for each board."""
+    if not boards:
+        results_console().print("no board of the roster is connected")
+        return
+    table = Table("port", "serial number", "target", "firmware", title_justify="left")
+    for board in boards:
+        known = board.identity
+        firmware = f"{known.board}, build {known.build_id.hex()}, model {known.model_id.hex()}" if known else ""
+        target = board.target or f"one of {', '.join(board.candidates)}"
+        table.add_row(
+            *map(escape, (board.port, board.serial_number, target, firmware or board.holder or board.silence))
+        )
+    results_console().print(table)
 
 
 def _summary(results: Results) -> Table:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import os
-import pty
 import resource
 import subprocess
 import sys
-import threading
-import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -18,6 +13,7 @@ import pytest
 from eishil_bench.pipeline import Workspace
 from support.fake_dut import FakeDevice
 from support.prepared_workspace import prepared_workspace
+from support.pseudo_terminal import serial_port
 from support.random_models import random_estimator
 
 pytestmark = pytest.mark.xdist_group("mistakes")
@@ -51,32 +47,6 @@ def last_words(answer) -> str:
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return prepared_workspace(tmp_path_factory.mktemp("mistakes"))
-
-
-@contextmanager
-def serial_port(device: FakeDevice | None) -> Iterator[str]:
-    """A pseudo terminal with a device on the other end, or nobody."""
-    ours, theirs = pty.openpty()
-    tty.setraw(theirs)
-    thread = threading.Thread(target=_serve, args=(ours, device), daemon=True)
-    thread.start()
-    try:
-        yield os.ttyname(theirs)
-    finally:
-        os.close(theirs)
-        thread.join(10)
-        os.close(ours)
-
-
-def _serve(ours: int, device: FakeDevice | None) -> None:
-    """Until the other end is closed, which shows as an error of the read."""
-    try:
-        while data := os.read(ours, 4096):
-            if device is not None:
-                device.write(data)
-                os.write(ours, device.read(0.0))
-    except OSError:
-        return
 
 
 def run_on(workspace: Workspace, port: str):

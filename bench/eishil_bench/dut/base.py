@@ -6,7 +6,7 @@ import contextlib
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
 Kind = Literal["native", "qemu", "renode", "serial"]
 
@@ -27,7 +27,17 @@ class TargetSpec(BaseModel):
     uart: Literal["monitor", "pty"] = "monitor"  # renode: how bytes reach the device
     baud: int = 115200  # serial
     usb_ids: tuple[str, ...] = ()  # serial: vendor:product, hexadecimal
+    serial_number: str = ""  # serial: of the USB device, which tells two boards of a kind apart
+    port: str = ""  # serial: device name or pyserial URL, where it is not to be found by itself
     probe_target: str = ""  # serial: what pyOCD calls the chip
+    reset: Literal["pyocd", "command", "none"] = "pyocd"  # serial: how a board is reset
+    reset_command: tuple[str, ...] = ()  # serial: program and arguments; see docs/boards.md for its environment
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.reset == "command") != bool(self.reset_command):
+            raise ValueError('reset = "command" and reset_command belong together')
+        return self
 
 
 class Dut(Protocol):
