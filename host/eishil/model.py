@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -33,8 +33,11 @@ VOLTAGE_INPUT = "voltage_V"
 INVERSE_TEMPERATURE_INPUT = "inverse_temperature_1000_per_K"  # 1000 / (temperature_degC + 273.15)
 
 
+Positive = Annotated[float, Field(gt=0)]
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Mode(_Part):
@@ -85,7 +88,7 @@ class SeriesTerm(_Part):
 class Noise(_Part):
     """R_ii = variance_i + (dh_i/dV sigma_V)^2 + (dh_i/dT sigma_T)^2, in (ln ohm)^2."""
 
-    variance: list[float]  # [n_observations]
+    variance: list[Positive]  # [n_observations]
     voltage_std_V: float = Field(ge=0)
     temperature_std_K: float = Field(ge=0)
 
@@ -107,7 +110,7 @@ class IntegerNetwork(_Part):
 
     inputs: list[str]  # modes by name, then VOLTAGE_INPUT and INVERSE_TEMPERATURE_INPUT
     input_mean: list[float]
-    input_scale: list[float]  # q = saturate(rint((v - mean) * scale))
+    input_scale: list[Positive]  # q = saturate(rint((v - mean) * scale))
     layers: list[Layer]
     tangent: list[list[int]]  # [width of the first layer][n_inputs], constant first-layer tangents
     output_scale: list[float]  # [n_observations], y = accumulator * scale + offset, ln ohm
@@ -141,11 +144,12 @@ class Model(_Part):
     schema_version: Literal[1] = 1
     name: str
     description: str
+    filter: Literal["ekf", "ukf"] = "ekf"
     modes: list[Mode]
     states: list[State]
     trajectory: Trajectory | None = None
     priors: list[Prior]
-    frequency_Hz: list[float]
+    frequency_Hz: list[Positive]
     series_terms: list[SeriesTerm]
     noise: Noise
     network: IntegerNetwork
@@ -169,10 +173,9 @@ class Model(_Part):
         return 2 * len(self.frequency_Hz)
 
     def mode_index(self, name: str) -> int:
-        """Position of a mode by name; KeyError where there is none."""
+        """Position of a mode by name; ValueError where there is none."""
         names = [mode.name for mode in self.modes]
-        if name not in names:
-            raise KeyError(name)
+        _require(name in names, f"{name!r} is no mode; there are {', '.join(names)}")
         return names.index(name)
 
     def dimensions(self) -> dict[str, int]:
@@ -181,12 +184,17 @@ class Model(_Part):
 
     def to_json(self) -> str:
         """Canonical text: what is written, hashed and compared."""
-        return self.model_dump_json(indent=1) + "\n"
+        unsaid = {"filter"} if self.filter == "ekf" else None
+        return self.model_dump_json(indent=1, exclude=unsaid) + "\n"
 
     @property
     def model_id(self) -> bytes:
-        """SHA-256 of the canonical text; the wire carries its first 8 bytes."""
-        return hashlib.sha256(self.to_json().encode("utf-8")).digest()
+        """SHA-256 of what the estimator computes; the wire carries its first 8 bytes.
+
+        Description and provenance are left out: the same numbers made with another Python are the same model.
+        """
+        computed = self.model_dump_json(exclude={"description", "provenance"})
+        return hashlib.sha256(computed.encode("utf-8")).digest()
 
     @classmethod
     def load(cls, path: Path) -> Model:
@@ -239,6 +247,8 @@ class Model(_Part):
             hidden, n_in = len(readout.b1), len(readout.inputs)
             _shape(f"readout {readout.name}.w1", readout.w1, (hidden, n_in))
             _shape(f"readout {readout.name}.w2", readout.w2, (hidden,))
+            _shape(f"readout {readout.name}.input_mean", readout.input_mean, (n_in,))
+            _shape(f"readout {readout.name}.input_scale", readout.input_scale, (n_in,))
             for name in readout.inputs:
                 self.mode_index(name)
         return self
@@ -270,6 +280,7 @@ class Model(_Part):
             width = n_out
         _require(len(network.layers) >= 2 and width == m, f"two layers or more, the last with {m} outputs")
         _shape("network.tangent", network.tangent, (len(network.layers[0].bias), u))
+        _require(int(np.abs(network.tangent).max()) <= 2047, "network.tangent: 12-bit values between -2047 and 2047")
         for name, values, size in (
             ("input_mean", network.input_mean, u),
             ("input_scale", network.input_scale, u),
@@ -294,5 +305,8 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _shape(name: str, values: object, shape: tuple[int, ...]) -> None:
-    actual = np.asarray(values).shape
+    try:
+        actual = np.asarray(values).shape
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths, not shape {shape}") from None
     _require(actual == shape, f"{name} has shape {actual}, not {shape}")
