@@ -105,7 +105,7 @@ MESSAGES: tuple[Message, ...] = (
         (
             Field("wire_digest", "u1", 8, "first 8 bytes of digest()"),
             Field("build_id", "u1", 8, "first 8 bytes of the SHA-256 over the firmware's sources and options"),
-            Field("model_id", "u1", 8, "first 8 bytes of the SHA-256 over the model file"),
+            Field("model_id", "u1", 8, "first 8 bytes of the SHA-256 over what the model computes"),
             Field("core_clock_Hz", "u4"),
             Field("boot_count", "u4", 1, "resets since power-on, from RAM that a reset keeps"),
             Field("sessions", "u4", 1, "opened since the start, with this one: 1 tells a device that has started anew"),
