@@ -63,7 +63,7 @@ def allowed_includes(root: Path, place: str) -> set[str] | None:
     if parts[1] == "core":
         return FREESTANDING | GENERATED_DATA | headers("firmware/core") | {"math.h"}
     if parts[1] == "generated":
-        return FREESTANDING | GENERATED_DATA | {"model.h"}
+        return FREESTANDING | GENERATED_DATA | {"model.h", "network.h"}
     if parts[1] == "app":
         return FREESTANDING | GENERATED_DATA | headers("firmware/core") | headers("firmware/app") | {"wire.h", "port.h"}
     if parts[1] == "port" and len(parts) > 3:

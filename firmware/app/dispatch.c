@@ -94,11 +94,11 @@ static size_t answer_step(dispatch_t *d, const request_t *request, reply_t *repl
     out->interrupts = port_interrupts() - interrupts;
     out->status = (uint32_t)status;
     out->steps = d->estimator.steps;
-    if (status == ESTIMATOR_OK || status == ESTIMATOR_POINTS_SKIPPED) {
-        write_estimate(out, &estimate);
-    } else {
+    if (status != ESTIMATOR_OK && status != ESTIMATOR_POINTS_SKIPPED) {
         d->steps_rejected++;
+        estimator_report(&d->estimator, &eishil_model, &d->work, &estimate);
     }
+    write_estimate(out, &estimate);
     return sizeof *out;
 }
 
@@ -117,7 +117,7 @@ static size_t answer_network(dispatch_t *d, const request_t *request, reply_t *r
     const nn_t *nn = &eishil_model.network;
     const float *input = request->body.network.input;
     wire_network_reply_t *out = &reply->body.network;
-    nn_work_t *work = &d->work.update.network;
+    nn_work_t *work = &d->work.update.network.integer;
     if (!all_finite(input, WIRE_N_INPUTS)) {
         out->status = WIRE_STATUS_REJECTED_INPUT;
         return sizeof *out;

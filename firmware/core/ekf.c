@@ -1,6 +1,7 @@
 #include "ekf.h"
 
 #include "fmath.h"
+#include "network.h"
 
 #define N MODEL_N_STATES
 
@@ -22,7 +23,7 @@ static void map_gradient(const model_t *model, const trajectory_t *trajectory, c
     real_t by_mode[MODEL_N_MODES] = {REAL(0)};
 #pragma GCC unroll 8
     for (unsigned c = 0; c < n_mode_inputs; c++) {
-        by_mode[model->input_mode[c]] += by_channel[c] * model->network.jacobian_column_scale[c];
+        by_mode[model->input_mode[c]] += by_channel[c] * network_column_scale(&model->network, c);
     }
     for (unsigned t = 0; t < n_terms; t++) {
         by_mode[model->series_term[t].mode] += by_channel[n_mode_inputs + t];

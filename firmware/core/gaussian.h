@@ -10,6 +10,13 @@ typedef struct {
     real_t P[MODEL_N_COVARIANCE]; /* upper triangle by rows */
 } gaussian_t;
 
+/* What a spectrum says about one filter. */
+typedef struct {
+    real_t nis;
+    real_t log_det;
+    uint32_t n_used;
+} evidence_t;
+
 /* Index of P[i][j], i <= j, in the packed upper triangle of an n x n matrix. */
 #define GAUSSIAN_PACKED_INDEX(n, i, j) ((i) * (n) - (i) * ((i) + 1U) / 2U + (j))
 

@@ -16,19 +16,25 @@ void observation_take_usable(const model_t *model, const float *z_real_ohm, cons
     }
 }
 
-void observation_predict(const model_t *model, const trajectory_t *trajectory, const real_t *state,
-                         const conditions_t *conditions, real_t *modes, nn_work_t *work)
+void observation_read_inputs(const model_t *model, const trajectory_t *trajectory, const real_t *state,
+                             const conditions_t *conditions, real_t *modes, network_input_t *input)
 {
     const nn_t *nn = &model->network;
     const unsigned n_mode_inputs = N_MODE_INPUTS;
-    int32_t input[MODEL_N_INPUTS];
     trajectory_map_state(trajectory, state, modes);
     for (unsigned c = 0; c < n_mode_inputs; c++) {
-        input[c] = nn_quantise_input(nn, c, modes[model->input_mode[c]]);
+        input[c] = network_read_input(nn, c, modes[model->input_mode[c]]);
     }
-    input[N_MODE_INPUTS] = nn_quantise_input(nn, N_MODE_INPUTS, conditions->voltage_V);
-    input[N_MODE_INPUTS + 1U] = nn_quantise_input(nn, N_MODE_INPUTS + 1U, REAL(1000) / conditions->temperature_K);
-    nn_evaluate(nn, input, work);
+    input[N_MODE_INPUTS] = network_read_input(nn, N_MODE_INPUTS, conditions->voltage_V);
+    input[N_MODE_INPUTS + 1U] = network_read_input(nn, N_MODE_INPUTS + 1U, REAL(1000) / conditions->temperature_K);
+}
+
+void observation_predict(const model_t *model, const trajectory_t *trajectory, const real_t *state,
+                         const conditions_t *conditions, real_t *modes, network_work_t *work)
+{
+    network_input_t input[MODEL_N_INPUTS];
+    observation_read_inputs(model, trajectory, state, conditions, modes, input);
+    network_evaluate(&model->network, input, work);
 }
 
 /* Variances of voltage and temperature in units of the Jacobian's columns: the same for all of a spectrum. */
@@ -45,7 +51,8 @@ static inline real_t square(real_t x)
 static column_variance_t scale_variances(const model_t *model, const conditions_t *conditions)
 {
     const real_t T_K = conditions->temperature_K;
-    const float *scale = model->network.jacobian_column_scale + N_MODE_INPUTS;
+    const real_t scale[2] = {network_column_scale(&model->network, N_MODE_INPUTS),
+                             network_column_scale(&model->network, N_MODE_INPUTS + 1U)};
     return (column_variance_t){
         .voltage = square(scale[0]) * model->voltage_variance,
         .temperature = square(scale[1] * (REAL(1000) / (T_K * T_K))) * model->temperature_variance,
@@ -92,33 +99,56 @@ static inline bool add_series_terms(const model_t *model, const real_t *modes, u
         return false;
     }
     *link = (link_t){network_ohm / total_ohm, log_ratio(z, total_ohm)};
-    const real_t factor = REAL(1) / (network_ohm * model->network.jacobian_row_scale[i]);
+    const real_t factor = REAL(1) / (network_ohm * network_row_scale(&model->network, i));
     for (unsigned t = 0; t < n_terms; t++) {
         gradient[t] *= factor;
     }
     return true;
 }
 
+bool observation_expect(const model_t *model, const real_t *modes, unsigned i, real_t y, expectation_t *out)
+{
+    link_t link;
+    real_t unused[MODEL_N_CHANNELS];
+    if (!add_series_terms(model, modes, i, y, REAL(1), &link, unused)) {
+        return false;
+    }
+    *out = (expectation_t){.h = -link.innovation, .by_output = link.by_output};
+    return true;
+}
+
+static inline real_t variance(const model_t *model, const network_work_t *work, const column_variance_t *column,
+                              unsigned i, real_t scale)
+{
+    const real_t by_voltage = network_gradient(work, i, N_MODE_INPUTS);
+    const real_t by_temperature = network_gradient(work, i, N_MODE_INPUTS + 1U);
+    const real_t spread = square(by_voltage) * column->voltage + square(by_temperature) * column->temperature;
+    return model->noise_variance[i] + spread * square(scale);
+}
+
+real_t observation_variance(const model_t *model, const network_work_t *work, const conditions_t *conditions,
+                            unsigned i, real_t by_output)
+{
+    const column_variance_t column = scale_variances(model, conditions);
+    return variance(model, work, &column, i, network_row_scale(&model->network, i) * by_output);
+}
+
 /* Returns R, or 0 where there is no expectation. */
-static inline real_t linearise(const model_t *model, const nn_work_t *work, const real_t *modes,
-                               const column_variance_t *variance, unsigned i, real_t z, observation_t *row)
+static inline real_t linearise(const model_t *model, const network_work_t *work, const real_t *modes,
+                               const column_variance_t *column, unsigned i, real_t z, observation_t *row)
 {
     const nn_t *nn = &model->network;
     const unsigned n_mode_inputs = N_MODE_INPUTS;
     link_t link;
-    if (!add_series_terms(model, modes, i, nn_output(nn, i, nn_accumulator(nn, work, i, 0)), z, &link,
-                          row->gradient + N_MODE_INPUTS)) {
+    if (!add_series_terms(model, modes, i, network_output(nn, work, i, 0), z, &link, row->gradient + N_MODE_INPUTS)) {
         return REAL(0);
     }
 #pragma GCC unroll 8
     for (unsigned c = 0; c < n_mode_inputs; c++) {
-        row->gradient[c] = (real_t)nn_jacobian_accumulator(work, i, c);
+        row->gradient[c] = network_gradient(work, i, c);
     }
-    const real_t scale = nn->jacobian_row_scale[i] * link.by_output;
-    const real_t by_voltage = (real_t)nn_jacobian_accumulator(work, i, N_MODE_INPUTS);
-    const real_t by_temperature = (real_t)nn_jacobian_accumulator(work, i, N_MODE_INPUTS + 1U);
-    const real_t spread = square(by_voltage) * variance->voltage + square(by_temperature) * variance->temperature;
-    const real_t R = model->noise_variance[i] + spread * square(scale);
+    const real_t scale = network_row_scale(nn, i) * link.by_output;
+    const real_t R = variance(model, work, column, i, scale);
     const real_t weight = scale / R;
     row->weight = weight * scale;
     row->weighted_innovation = weight * link.innovation;
@@ -126,17 +156,17 @@ static inline real_t linearise(const model_t *model, const nn_work_t *work, cons
     return R;
 }
 
-unsigned observation_linearise(const model_t *model, const nn_work_t *work, const real_t *modes,
+unsigned observation_linearise(const model_t *model, const network_work_t *work, const real_t *modes,
                                const conditions_t *conditions, const real_t *z, observation_t *out, real_t *log_det)
 {
-    const column_variance_t variance = scale_variances(model, conditions);
+    const column_variance_t column = scale_variances(model, conditions);
     unsigned n_used = 0;
     *log_det = REAL(0);
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
         if (!fmath_is_finite(z[i])) {
             continue;
         }
-        const real_t R = linearise(model, work, modes, &variance, i, z[i], &out[n_used]);
+        const real_t R = linearise(model, work, modes, &column, i, z[i], &out[n_used]);
         if (!(R > REAL(0))) {
             continue;
         }

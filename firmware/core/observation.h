@@ -5,7 +5,7 @@
 
 #include "information.h"
 #include "model.h"
-#include "nn.h"
+#include "network.h"
 #include "trajectory.h"
 
 /* What was measured besides the impedance. */
@@ -18,13 +18,30 @@ typedef struct {
 void observation_take_usable(const model_t *model, const float *z_real_ohm, const float *z_imag_ohm,
                              uint32_t valid_mask, real_t *z);
 
+/* Inputs of the network [n_inputs] at a state; also writes the modes [n_modes] there. */
+void observation_read_inputs(const model_t *model, const trajectory_t *trajectory, const real_t *state,
+                             const conditions_t *conditions, real_t *modes, network_input_t *input);
+
 /* The network at one state, with its Jacobian; also writes the modes [n_modes] there. */
 void observation_predict(const model_t *model, const trajectory_t *trajectory, const real_t *state,
-                         const conditions_t *conditions, real_t *modes, nn_work_t *work);
+                         const conditions_t *conditions, real_t *modes, network_work_t *work);
+
+/* What is expected in place of one observation: its logarithm h, and dh/dy by the network's output y. */
+typedef struct {
+    real_t h;
+    real_t by_output;
+} expectation_t;
+
+/* False where the expected impedance is not positive. */
+bool observation_expect(const model_t *model, const real_t *modes, unsigned i, real_t y, expectation_t *out);
+
+/* R of observation i, with the Jacobian in *work. */
+real_t observation_variance(const model_t *model, const network_work_t *work, const conditions_t *conditions,
+                            unsigned i, real_t by_output);
 
 /* The usable observations against the prediction; returns how many stand in out [n_observations]. An observation whose
  * expected impedance is not positive is left out. With several filters *log_det gets the sum of ln R. */
-unsigned observation_linearise(const model_t *model, const nn_work_t *work, const real_t *modes,
+unsigned observation_linearise(const model_t *model, const network_work_t *work, const real_t *modes,
                                const conditions_t *conditions, const real_t *z, observation_t *out, real_t *log_det);
 
 #endif

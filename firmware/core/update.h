@@ -5,17 +5,15 @@
 #include "gaussian.h"
 #include "observation.h"
 #include "trajectory.h"
-
-/* What a spectrum says about one filter. */
-typedef struct {
-    real_t nis;
-    real_t log_det;
-    uint32_t n_used;
-} evidence_t;
+#include "ukf.h"
 
 typedef struct {
-    nn_work_t network;
+    network_work_t network;
+#if MODEL_FILTER_IS_UKF
+    ukf_work_t ukf;
+#else
     observation_t observation[MODEL_N_OBSERVATIONS];
+#endif
 } update_work_t;
 
 /* z [n_observations] as observation_take_usable gives it. False, and f of no use, when the covariance of the innovations

@@ -8,6 +8,7 @@
 #define MODEL_N_INPUTS 6U /* of the network */
 #define MODEL_N_PRIORS 1U /* filters of the bank */
 #define MODEL_N_READOUTS 1U
+#define MODEL_FILTER_IS_UKF 0U
 #define MODEL_N_SERIES_TERMS 1U
 #define MODEL_N_CHANNELS 5U /* that observations depend on */
 #define MODEL_MAX_READOUT_INPUTS 3U

@@ -179,7 +179,7 @@ def _sources(generated_dir: Path) -> list[Path]:
         raise ToolError(f"{CORE}: the C core is not there; run eishil from a checkout of its repository")
     if not model.is_file():
         raise ToolError(f"{model}: there is no generated model; `eishil generate RECIPE` makes one")
-    return [*sources, model]
+    return [*sources, *sorted(generated_dir.glob("*.c"))]
 
 
 def _content_hash(sources: list[Path], generated_dir: Path, options: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from eishil import c_literals, codegen, wire
 from eishil.ccore import CoreLibrary
 from eishil.errors import RecipeError, ToolError
 from eishil.model import Model
+from eishil.network.onnx_files import load_float_network
 from support.core_cases import Case
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +23,9 @@ GENERATED = ROOT / "firmware" / "generated"
 
 
 def test_equality_1_generated_files_are_byte_equal(first_light: Model, tmp_path: Path) -> None:
-    written = codegen.generate(first_light, tmp_path)
-    assert [path.name for path in written] == ["wire.h", "model_size.h", "model.c"]
+    network = load_float_network(ROOT / "datasets" / "models" / "first_light" / "network_float.onnx")
+    written = codegen.generate(first_light, tmp_path, network)
+    assert [path.name for path in written] == ["wire.h", "model_size.h", "model.c", "network_real.c"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in GENERATED.iterdir())
     for path in written:
         assert path.read_bytes() == (GENERATED / path.name).read_bytes(), f"{path.name}: {codegen.__doc__}"

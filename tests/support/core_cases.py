@@ -19,6 +19,8 @@ CASES: dict[str, dict[str, Any]] = {
     "latent": {"n_latents": 12, "n_readouts": 2},
     "bank": {"n_priors": 3, "n_series_terms": 2},
     "largest": {"n_modes": 8, "n_latents": 16, "n_priors": 8, "n_frequencies": 32, "hidden": (64, 64, 64)},
+    "unscented": {"filter": "ukf"},
+    "unscented_bank": {"filter": "ukf", "n_latents": 4, "n_priors": 2, "n_frequencies": 8, "hidden": (15, 9)},
     "smallest": {"n_modes": 1, "n_series_terms": 0, "n_frequencies": 1, "hidden": (3,)},
 }
 
@@ -34,8 +36,10 @@ class Case:
 
 
 def make_model(name: str) -> tuple[Model, FloatNetwork]:
-    rng = np.random.default_rng(list(CASES).index(name))
-    return random_estimator(rng, **CASES[name])
+    shape = dict(CASES[name])
+    update = {"filter": shape.pop("filter", "ekf")}
+    model, network = random_estimator(np.random.default_rng(list(CASES).index(name)), **shape)
+    return model.model_copy(update=update), network
 
 
 def make_case(name: str, generated_dir: Path, sanitize: bool) -> Case:

@@ -140,8 +140,7 @@ class Ekf:
         updates = []
         for x, P in zip(self.x, self.P, strict=True):
             x_minus, P_minus = self.predict(x, P, step.elapsed_cycles)
-            line = self.linearise(x_minus, cycles, step.voltage_V, step.temperature_degC)
-            updates.append(update(x_minus, P_minus, seen, line))
+            updates.append(self.condition(x_minus, P_minus, cycles, step, seen))
         if not all(one.sound for one in updates):
             return self._estimate(STATUS["REJECTED_COVARIANCE"])
         self.x = np.array([one.x for one in updates])
@@ -155,6 +154,10 @@ class Ekf:
     def predict(self, x: Array, P: Array, elapsed_cycles: float) -> tuple[Array, Array]:
         """State and covariance `elapsed_cycles` later, before the spectrum."""
         return x + self._drift * elapsed_cycles, P + np.diag(self._q) * elapsed_cycles
+
+    def condition(self, x: Array, P: Array, cycles: float, step: StepInput, seen: Observations) -> Update:
+        """Update one filter of the bank, predicted to x and P, with what was seen."""
+        return update(x, P, seen, self.linearise(x, cycles, step.voltage_V, step.temperature_degC))
 
     def linearise(self, x: Array, cycles: float, voltage_V: float, temperature_degC: float) -> Linearisation:
         """Predicted observations, their derivative by the state, and their variance."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe
 from eishil.dataset.tables import Dataset
-from eishil.filters.ekf import Ekf, Network
+from eishil.filters.ekf import Network
 from eishil.filters.step import StepInput
+from eishil.filters.ukf import reference_filter
 from eishil.model import Model
 
 Array = NDArray[np.float64]
@@ -80,7 +81,7 @@ def measured_cells(
 
 def replay(model: Model, network: Network, cells: Sequence[MeasuredCell]) -> Estimates:
     """Filter every cell from the model's prior; SOH is the first readout."""
-    ekf = Ekf(model, network)
+    ekf = reference_filter(model, network)
     outputs = []
     for cell in cells:
         ekf.reset()
