@@ -14,7 +14,8 @@ Clock = Literal["instructions", "estimated_cycles", "silicon_cycles", "none"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # JSON has no infinity and no NaN: a figure that is one is written as a string, and read back as what it was.
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class CountPerStep(_Part):

@@ -81,7 +81,7 @@ class FakeDevice:
         self.fault = {"fault": 0, "fault_count": 0, "fault_address": 0}
         self._to_device, self._to_host = to_device, to_host
         self._snapshots: list[tuple[Ekf, int]] = []
-        self.resets = self.applied = self.crc_errors = self.frames = 0
+        self.resets = self.applied = self.rejected = self.crc_errors = self.frames = 0
         self.reset()
 
     def reset(self) -> None:
@@ -190,6 +190,7 @@ class FakeDevice:
         scalars = (float(request[name]) for name in ("elapsed_cycles", "voltage_V", "temperature_degC"))
         output = self.ekf.step(StepInput(*scalars, z_ohm, valid))
         self.steps += output.status <= 1
+        self.rejected += output.status > 1
         self.applied += 1
         return {
             "status": output.status,
@@ -224,7 +225,8 @@ class FakeDevice:
         return {"status": 0, "count": 7, "accumulator": accumulator, "jacobian_accumulator": jacobian.ravel()}
 
     def _on_status(self, request: np.void) -> dict[str, object]:
-        return {"frames_received": self.frames, "crc_errors": self.crc_errors, "stack_used_bytes": 512, **self.fault}
+        counts = {"frames_received": self.frames, "crc_errors": self.crc_errors, "steps_rejected": self.rejected}
+        return {**counts, "stack_used_bytes": 512, **self.fault}
 
 
 class SilentDevice:
