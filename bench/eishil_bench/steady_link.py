@@ -20,7 +20,7 @@ from eishil_bench.link import ByteStream, Link, LinkStatistics, Request
 
 SNAPSHOT_INTERVAL = 16
 # Losses without a single answer in between.
-MAX_LOSSES = 8
+MAX_LOSSES = 16
 REOPEN_s = 10.0
 _REOPEN_PAUSE_s = 0.2
 _OK = wire.ENUMS["status"]["OK"]
