@@ -37,6 +37,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 BUILD_ROOT = Path("build")
 DEFAULT_TARGETS = ["qemu"]
 BOARDS = ["all"]
+NONE: list[str] = []
 INTERRUPTED = 130  # how typer leaves after a KeyboardInterrupt
 
 
@@ -107,6 +108,22 @@ def replay(
     from eishil_bench import commands
 
     raise typer.Exit(0 if commands.replay(journal, out) else 1)
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="A", help="results.json of a run, or its folder")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="The same of the run that is held against it")],
+    max_increase: Annotated[
+        list[str], typer.Option(metavar="FIGURE=2%", help="Exit 1 where a figure rises by more; may be repeated")
+    ] = NONE,
+    max_decrease: Annotated[list[str], typer.Option(metavar="FIGURE=0.01", help="The same for a fall")] = NONE,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the comparison as JSON")] = None,
+) -> None:
+    """Compare two runs: accuracy, counts, sizes."""
+    from eishil_bench import commands
+
+    raise typer.Exit(0 if commands.diff(first, second, max_increase, max_decrease, json) else 1)
 
 
 @app.command()

@@ -96,6 +96,18 @@ def bench_firmware(json_path: Path | None, target: str, port: str | None) -> Non
     terminal.tell_costs(result)
 
 
+def diff(first: Path, second: Path, increases: Sequence[str], decreases: Sequence[str], json_path: Path | None) -> bool:
+    """Compare two runs; whether no figure rose or fell by more than is allowed."""
+    from eishil_bench import diff as differ
+
+    gates = [differ.Gate.parse(text, sign) for texts, sign in ((increases, 1), (decreases, -1)) for text in texts]
+    difference = differ.diff(first, second, gates)
+    if json_path is not None:
+        differ.save(difference, json_path)
+    terminal.tell_difference(difference)
+    return difference.passed
+
+
 def flash(recipe: Path | None, targets: Sequence[str], port: str | None, out: Path) -> None:
     """Put firmware onto boards, one after the other; those that run it already are left alone."""
     from eishil_bench.boards import chosen_targets

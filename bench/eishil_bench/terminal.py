@@ -20,6 +20,7 @@ from eishil_bench.stamps import Made
 
 if TYPE_CHECKING:
     from eishil_bench.boards import Board
+    from eishil_bench.diff import Difference
     from eishil_bench.flash import Flashed
 
 
@@ -84,6 +85,27 @@ def tell_results(results: Results, report: Path) -> None:
         "[bold green]passed[/]" if results.passed else f"[bold red]failed[/] ({len(results.failures)} limits missed)"
     )
     console.print(f"{verdict}  {report}", soft_wrap=True)
+
+
+def tell_difference(difference: Difference) -> None:
+    """What differs between two runs, figure by figure; figures that are equal are only counted."""
+    console = results_console()
+    for name, (first, second) in difference.identity.items():
+        console.print(f"{name}: {escape(first)} | {escape(second)}", soft_wrap=True)
+    table = Table("figure", "A", "B", "change", title_justify="left")
+    changed = [change for change in difference.changes.values() if change.absolute != 0]
+    for change in changed:
+        moved = "" if change.absolute is None else f"{change.absolute:+.4g}"
+        moved += "" if change.relative is None else f" ({change.relative:+.2%})"
+        values = ("" if value is None else f"{value:.6g}" for value in (change.first, change.second))
+        table.add_row(change.figure, *values, moved)
+    if changed:
+        console.print(table)
+    console.print(f"{len(difference.changes) - len(changed)} of {len(difference.changes)} figures are equal")
+    if difference.same_estimates is not None:
+        console.print(f"estimates {'are the same bit for bit' if difference.same_estimates else 'differ'}")
+    for sentence in difference.missed:
+        console.print(f"[bold red]missed[/]  {escape(sentence)}", soft_wrap=True)
 
 
 def tell_flashed(target: str, flashed: Flashed, elapsed_s: float) -> None:

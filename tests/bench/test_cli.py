@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
+
+from support.command_line import eishil, is_one_sentence
 
 HEAVY = (
     "pybamm",
@@ -24,22 +22,23 @@ HEAVY = (
 HEAVY += ("rich", "pydantic", "cffi", "serial", "elftools", "platformio", "joblib", "filelock")
 
 
-def eishil(*arguments, cwd=None, code="from eishil_bench.cli import main; main()", **environment):
-    """Run the console script's function in a process of its own."""
-    command = [sys.executable, "-c", f"import sys; sys.argv[0] = 'eishil'; {code}", *map(str, arguments)]
-    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"} | environment
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-
-def is_one_sentence(answer) -> bool:
-    lines = answer.stderr.strip().splitlines()
-    return len(lines) == 1 and lines[0].startswith("eishil: ") and "Traceback" not in answer.stderr
-
-
 def test_help_lists_every_stage():
     answer = eishil("--help")
     assert answer.returncode == 0
-    for command in ("dataset", "train", "quantize", "generate", "build", "run", "report", "doctor"):
+    for command in (
+        "dataset",
+        "train",
+        "quantize",
+        "generate",
+        "build",
+        "run",
+        "replay",
+        "report",
+        "diff",
+        "flash",
+        "boards",
+        "doctor",
+    ):
         assert f"\n  {command} " in answer.stdout
 
 
