@@ -38,9 +38,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def targets_of(item: pytest.Item) -> set[str]:
-    """Strings that may be targets: parameters and markers."""
+    """Strings that may be targets: parameters and markers, but not `env`: builds for boards bear the boards' names."""
     callspec = getattr(item, "callspec", None)
-    named = {value for value in callspec.params.values() if isinstance(value, str)} if callspec else set()
+    params = callspec.params.items() if callspec else ()
+    named = {value for name, value in params if isinstance(value, str) and name != "env"}
     return named | {marker.args[0] for marker in item.iter_markers("target")}
 
 

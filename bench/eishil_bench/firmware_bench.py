@@ -25,9 +25,10 @@ from eishil.model import Model
 from eishil.network.onnx_files import load_float_network
 from eishil.progress import Progress
 from eishil_bench import cortex_m4, toolchain
+from eishil_bench.baseline import Bounds
 from eishil_bench.build import FirmwareImage, build_firmware
 from eishil_bench.counts import CORTEX_M4_MACHINES, Count, CountingQemu
-from eishil_bench.dut import Dut, TargetSpec, open_dut, target_spec
+from eishil_bench.dut import Dut, TargetSpec, load_targets, open_dut, target_spec
 from eishil_bench.measure import clock_of
 from eishil_bench.model_variants import variants
 from eishil_bench.peers import count_emlearn, count_network
@@ -130,6 +131,19 @@ def size_of(model: Model, env: str, folder: Path) -> dict[str, int | None]:
     """Flash, RAM and worst-case stack of an environment."""
     image = build_variant(model, env, folder)
     return {name: getattr(image, name) for name in ("flash_bytes", "ram_bytes", "stack_bytes")}
+
+
+def bounds_of(image: FirmwareImage, model: Model) -> Bounds:
+    """What an image takes; its counts where a target of the roster emulates it."""
+    sizes = {"flash_bytes": image.flash_bytes, "ram_bytes": image.ram_bytes, "stack_bytes": image.stack_bytes}
+    spec = next((spec for spec in load_targets().values() if (spec.kind, spec.env) == ("qemu", image.env)), None)
+    if spec is None:
+        return Bounds.model_validate(sizes)
+    rows = {
+        row["stage"]: row["instructions"] for row in measure(spec, image, model, held_out_spectra(model), None).rows
+    }
+    counts = {"step_instructions": rows["step"], "worst_step_instructions": rows["step, worst case"]}
+    return Bounds.model_validate(sizes | counts)
 
 
 def measure(

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from eishil.files import write_atomic
+from eishil_bench.baseline import load_baseline
 from eishil_bench.report import figures
 from eishil_bench.report.words import CLOCK_WORDS, bound_text, figure_text, headline, verdict_sentence
 from eishil_bench.results import Results
@@ -37,6 +38,7 @@ def render(results: Results, table: pd.DataFrame) -> str:
         clock_words=CLOCK_WORDS[results.clock],
         plots={name: _embedded(figure, name) for name, figure in _plots(results, table).items()},
         shown_cells=len(figures.shown_cells(table)),
+        baseline=load_baseline(),
         plotly_script=get_plotlyjs(),
     )
 

@@ -1,0 +1,50 @@
+"""Flash, RAM, stack and instructions of the committed model's firmware against bench/baseline.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eishil.errors import RecipeError
+from eishil.model import Model
+from eishil_bench.baseline import Baseline, Bounds, growths, load_baseline, write_baseline
+from eishil_bench.build import FirmwareImage, build_firmware
+from eishil_bench.firmware_bench import boards, bounds_of
+
+
+@pytest.mark.parametrize("env", boards())
+def test_nothing_grew_beyond_the_baseline(
+    env: str, generated_dir: Path, first_light_model: Model, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    fixtures = {"nucleo_f446re": "qemu_image", "mps2_an500": "cortex_m7_image"}
+    image: FirmwareImage = (
+        request.getfixturevalue(fixtures[env]) if env in fixtures else build_firmware(env, generated_dir, tmp_path)
+    )
+    assert [str(growth) for growth in growths(load_baseline(), {env: bounds_of(image, first_light_model)})] == []
+
+
+def small(**changes: int) -> Bounds:
+    figures = {"flash_bytes": 1000, "ram_bytes": 1000, "stack_bytes": 1000, "step_instructions": 1000}
+    return Bounds.model_validate(figures | changes)
+
+
+def test_a_figure_that_grew_is_named() -> None:
+    baseline = Baseline(reason="figures of a test", allowed_growth_percent=3, environments={"a": small()})
+    assert growths(baseline, {"a": small(flash_bytes=1030, ram_bytes=10)}) == []
+    (growth,) = growths(baseline, {"a": small(stack_bytes=1031)})
+    assert str(growth) == "a: stack_bytes 1031 is 3.1% above 1000 of bench/baseline.toml"
+    (growth,) = growths(baseline, {"a": small(step_instructions=2000)})
+    assert growth.figure == "step_instructions"
+    with pytest.raises(RecipeError, match="has no environment unknown"):
+        growths(baseline, {"unknown": small()})
+
+
+def test_a_baseline_without_a_reason_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.toml"
+    baseline = Baseline(reason="figures of a test", allowed_growth_percent=3, environments={"a": small()})
+    write_baseline(baseline, path)
+    assert load_baseline(path) == baseline
+    path.write_text(path.read_text().replace("figures of a test", ""))
+    with pytest.raises(RecipeError, match=r"baseline\.toml: reason: "):
+        load_baseline(path)
