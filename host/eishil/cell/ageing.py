@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from eishil.cell import esoh
 from eishil.cell.linearise import CellInputs
 from eishil.cell.parameters import scalar
+from eishil.cell.reasons import X_100_LIMIT
 
 Floats = NDArray[np.float64]
 ZERO_CELSIUS_K = 273.15
-X_100_LIMIT = 0.98  # above it graphite is full before 4.2 V: lithium would plate
 LABEL_SOURCE = "snapshot_esoh"
 
 
@@ -44,7 +44,7 @@ class AgedState:
 class Snapshot:
     """S aged cells at S operating points; arrays are (S,), NaN where eSOH is infeasible.
 
-    `reason` is "" where the cell can exist, else "infeasible" or "x_100".
+    `reason` is "" where the cell can exist, else one of `reasons.REASONS`.
     """
 
     inputs: CellInputs

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
+from eishil.cell import arguments
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.linearise import CellInputs, Linearisation, linearise
+from eishil.cell.reasons import REASONS
 from eishil.cell.schedule import schedule
 from eishil.cell.static_lu import StaticSolver, checked_impedance
 from eishil.errors import EishilError
@@ -123,35 +125,31 @@ def impedance(
     soc
         0..1 of the cell's present capacity.
     temperature_degC
-        Of the whole cell.
+        Of the whole cell, -60..100.
     frequency_Hz
-        (F,), positive.
+        (F,), each within 1e-6..1e9.
     mesh
         "default" (graded, within 0.3 % for DFN from 10 mHz to 1 kHz) or "pybamm" (PyBaMM's own, within 5 %).
     aged
-        Degradation modes (scalars); None is the fresh cell of PyBaMM's plain model, without a film.
+        Degradation modes, one number each: `lli`, `lam_ne`, `lam_pe` within 0..0.999, `sei_thickness_nm` and
+        `contact_resistance_mOhm` within 0..1e4. None is the fresh cell of PyBaMM's plain model, without a film.
 
     Raises
     ------
     EishilError
-        An argument is out of its range, or such a cell cannot exist.
+        An argument is not what it has to be, or such a cell is masked in data sets (`eishil.cell.reasons.REASONS`).
     """
-    frequency = np.atleast_1d(np.asarray(frequency_Hz, float))
-    _check_arguments(soc, temperature_degC, frequency)
-    modes = AgedState(sei_thickness_nm=0.0) if aged is None else aged
+    names = {"parameter_set": parameter_set, "model": model, "mesh": mesh}
+    for what, value in names.items():
+        arguments.name(what, value)
+    frequency = arguments.frequencies(frequency_Hz)
+    soc = arguments.number("soc", soc, arguments.SOC_LIMITS)
+    temperature_degC = arguments.number("temperature_degC", temperature_degC, arguments.TEMPERATURE_LIMITS_degC)
+    modes = arguments.aged_state(AgedState(sei_thickness_nm=0.0) if aged is None else aged)
     state = snapshot(parameter_set, modes, np.array([soc]), np.array([temperature_degC]))
-    if state.reason[0] == "infeasible":
-        raise EishilError(f"aged={modes}: such a cell cannot reach its voltage limits")
+    if state.reason[0]:
+        raise EishilError(f"aged={modes}: {REASONS[state.reason[0]]}; such a cell has no spectrum")
     batch = solver(parameter_set, model, mesh).solve(state.inputs, frequency)
     if not np.isfinite(batch.z_ohm).all() or not batch.consistency_residual[0] < 1e-6:
         raise EishilError(f"{parameter_set} {model} at soc={soc}, {temperature_degC} degC could not be solved")
     return Spectrum(frequency, batch.z_ohm[0], temperature_degC, float(batch.voltage_V[0]), soc)
-
-
-def _check_arguments(soc: float, temperature_degC: float, frequency_Hz: Floats) -> None:
-    if not 0.0 <= soc <= 1.0:
-        raise EishilError(f"soc={soc}: has to be within 0..1")
-    if not -60.0 <= temperature_degC <= 100.0:
-        raise EishilError(f"temperature_degC={temperature_degC}: has to be within -60..100")
-    if frequency_Hz.ndim != 1 or not np.all(np.isfinite(frequency_Hz) & (frequency_Hz > 0)):
-        raise EishilError("frequency_Hz: every frequency has to be a positive number in Hz")

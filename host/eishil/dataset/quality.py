@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from eishil.cell.reasons import REASONS as CELL_REASONS
 from eishil.errors import EishilError
 
 # Reasons in the order in which they are looked for, and what each means.
 REASONS = {
-    "infeasible": "eSOH: no stoichiometries reach both voltage limits",
-    "x_100": "eSOH: the negative electrode is more than 98 % full at the upper voltage limit",
+    **CELL_REASONS,
     "consistency_residual": "the linearisation point is not at rest in equilibrium: |F(y0)| above its limit",
     "solve_residual": "the linear systems were not solved, not even with pivoting",
     "not_finite": "an impedance is not a finite number",
