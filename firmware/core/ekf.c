@@ -10,7 +10,7 @@ static inline real_t inner(const real_t *a, const real_t *b)
     real_t sum = REAL(0);
 #pragma GCC unroll 8
     for (unsigned i = 0; i < N; i++) {
-        sum += a[i] * b[i];
+        sum = real_add_product(sum, a[i], b[i]);
     }
     return sum;
 }
@@ -39,10 +39,11 @@ static inline void subtract_gain(gaussian_t *f, const real_t *PHt, real_t S, rea
 #pragma GCC unroll 8
     for (unsigned i = 0; i < N; i++) {
         const real_t K = PHt[i] * inverse;
-        dx[i] += PHt[i] * scaled;
+        dx[i] = real_add_product(dx[i], PHt[i], scaled);
 #pragma GCC unroll 8
         for (unsigned j = i; j < N; j++) {
-            *P++ -= K * PHt[j];
+            *P = real_subtract_product(*P, K, PHt[j]);
+            P++;
         }
     }
 }

@@ -16,7 +16,7 @@ real_t gaussian_variance(const gaussian_t *f, const real_t *g)
     gaussian_multiply(f, g, Pg);
     real_t sum = REAL(0);
     for (unsigned i = 0; i < N; i++) {
-        sum += g[i] * Pg[i];
+        sum = real_add_product(sum, g[i], Pg[i]);
     }
     return sum;
 }
@@ -26,13 +26,15 @@ bool gaussian_is_sound(const gaussian_t *f)
     const real_t *P = f->P;
     /* One that is not finite spoils the sum: 0 x is 0 for all other numbers. */
     real_t spoiled = REAL(0);
+#pragma GCC unroll 8
     for (unsigned i = 0; i < N; i++) {
         if (!(*P > REAL(0))) {
             return false;
         }
-        spoiled += REAL(0) * f->x[i];
+        spoiled = real_add_product(spoiled, REAL(0), f->x[i]);
+#pragma GCC unroll 8
         for (unsigned j = i; j < N; j++) {
-            spoiled += REAL(0) * *P++;
+            spoiled = real_add_product(spoiled, REAL(0), *P++);
         }
     }
     return spoiled == REAL(0);

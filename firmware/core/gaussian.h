@@ -33,11 +33,11 @@ static inline void gaussian_multiply(const gaussian_t *f, const real_t *g, real_
     }
 #pragma GCC unroll 8
     for (unsigned i = 0; i < MODEL_N_STATES; i++) {
-        out[i] += *P++ * g[i];
+        out[i] = real_add_product(out[i], *P++, g[i]);
 #pragma GCC unroll 8
         for (unsigned j = i + 1U; j < MODEL_N_STATES; j++, P++) {
-            out[i] += *P * g[j];
-            out[j] += *P * g[i];
+            out[i] = real_add_product(out[i], *P, g[j]);
+            out[j] = real_add_product(out[j], *P, g[i]);
         }
     }
 }

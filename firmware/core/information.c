@@ -16,10 +16,10 @@ static inline void gather(information_t *sum, const observation_t *row)
 #pragma GCC unroll 16
     for (unsigned k = 0; k < N; k++) {
         const real_t weighted = row->gradient[k] * row->weight;
-        sum->vector[k] += row->gradient[k] * row->weighted_innovation;
+        sum->vector[k] = real_add_product(sum->vector[k], row->gradient[k], row->weighted_innovation);
 #pragma GCC unroll 16
         for (unsigned j = k; j < N; j++) {
-            sum->matrix[k][j] += weighted * row->gradient[j];
+            sum->matrix[k][j] = real_add_product(sum->matrix[k][j], weighted, row->gradient[j]);
         }
     }
     sum->length += row->length;
@@ -43,10 +43,10 @@ static inline void eliminate(information_t *sum, unsigned k, pseudo_observation_
         if (i == k) {
             continue;
         }
-        sum->vector[i] -= factor * sum->vector[k];
+        sum->vector[i] = real_subtract_product(sum->vector[i], factor, sum->vector[k]);
 #pragma GCC unroll 16
         for (unsigned j = i; j < N; j++) {
-            sum->matrix[i][j] -= factor * sum->matrix[k][j];
+            sum->matrix[i][j] = real_subtract_product(sum->matrix[i][j], factor, sum->matrix[k][j]);
         }
     }
 }

@@ -14,16 +14,20 @@
 #define MODEL_N_OBSERVATIONS (2U * MODEL_N_FREQUENCIES)
 #define MODEL_N_COVARIANCE   (MODEL_N_STATES * (MODEL_N_STATES + 1U) / 2U)
 
+/* Constants of a pair of rows of a layer, two each; the last layer has no multipliers, the first one no tangent
+ * multipliers. */
+#define NN_BIAS               0U
+#define NN_MULTIPLIER         2U
+#define NN_TANGENT_MULTIPLIER 4U
+#define NN_ROW_CONSTANTS      6U
+
 /* One dense layer. weight has the int8 weights as half-words in the order in which nn_kernel.h reads them: [pair of rows]
- * [pair of inputs][row of the pair], the even input in the low half; zeros fill up what is odd. bias, multiplier and
- * tangent_multiplier are filled up likewise; the latter two are NULL where the layer has none. */
+ * [pair of inputs][row of the pair], the even input in the low half; zeros fill up what is odd. */
 typedef struct {
     uint8_t n_in;
     uint8_t n_out;
     const uint32_t *weight;
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const int32_t *tangent_multiplier;
+    const int32_t *constant; /* [pair of rows][NN_ROW_CONSTANTS] */
 } nn_layer_t;
 
 typedef struct {

@@ -33,10 +33,10 @@ static void load_sample(const nn_t *nn, const int32_t *input, unsigned column, n
 }
 
 /* Activations of two units from their sums. */
-static inline uint32_t activate(const int32_t *sum, const int32_t *bias, const int32_t *multiplier)
+static inline uint32_t activate(const int32_t *sum, const int32_t *constant)
 {
-    const int32_t low = nn_tanh(nn_requantise(sum[0] + bias[0], multiplier[0]));
-    const int32_t high = nn_tanh(nn_requantise(sum[1] + bias[1], multiplier[1]));
+    const int32_t low = nn_tanh(nn_requantise(sum[0] + constant[NN_BIAS], constant[NN_MULTIPLIER]));
+    const int32_t high = nn_tanh(nn_requantise(sum[1] + constant[NN_BIAS + 1U], constant[NN_MULTIPLIER + 1U]));
     return nn_pack(low, high);
 }
 
@@ -46,8 +46,9 @@ static void finish_first(const nn_t *nn, nn_work_t *work)
     const nn_layer_t *layer = &nn->layer[0];
     const unsigned n_pairs = NN_PAIRS(layer->n_out);
     const uint32_t *tangent = nn->tangent;
-    for (unsigned i = 0; i < n_pairs; i++, tangent += MODEL_N_INPUTS) {
-        const uint32_t a = activate(work->sum[0].pair[i][0], layer->bias + 2U * i, layer->multiplier + 2U * i);
+    const int32_t *constant = layer->constant;
+    for (unsigned i = 0; i < n_pairs; i++, tangent += MODEL_N_INPUTS, constant += NN_ROW_CONSTANTS) {
+        const uint32_t a = activate(work->sum[0].pair[i][0], constant);
         const int32_t low = nn_slope(nn_low(a));
         const int32_t high = nn_slope(nn_high(a));
         work->column[0].pair[i][0] = a;
@@ -61,11 +62,12 @@ static void finish_first(const nn_t *nn, nn_work_t *work)
 static void finish_next(const nn_layer_t *layer, nn_work_t *work)
 {
     const unsigned n_pairs = NN_PAIRS(layer->n_out);
-    for (unsigned i = 0; i < n_pairs; i++) {
-        const uint32_t a = activate(work->sum[0].pair[i][0], layer->bias + 2U * i, layer->multiplier + 2U * i);
+    const int32_t *constant = layer->constant;
+    for (unsigned i = 0; i < n_pairs; i++, constant += NN_ROW_CONSTANTS) {
+        const uint32_t a = activate(work->sum[0].pair[i][0], constant);
         const int32_t low = nn_slope(nn_low(a));
         const int32_t high = nn_slope(nn_high(a));
-        const int32_t multiplier[2] = {layer->tangent_multiplier[2U * i], layer->tangent_multiplier[2U * i + 1U]};
+        const int32_t multiplier[2] = {constant[NN_TANGENT_MULTIPLIER], constant[NN_TANGENT_MULTIPLIER + 1U]};
         work->column[0].pair[i][0] = a;
 #pragma GCC unroll 32
         for (unsigned column = 1; column <= MODEL_N_INPUTS; column++) {
@@ -83,10 +85,10 @@ static void finish_next(const nn_layer_t *layer, nn_work_t *work)
 static void finish_batch(const nn_layer_t *layer, unsigned n_samples, nn_work_t *work)
 {
     const unsigned n_pairs = NN_PAIRS(layer->n_out);
-    for (unsigned i = 0; i < n_pairs; i++) {
+    const int32_t *constant = layer->constant;
+    for (unsigned i = 0; i < n_pairs; i++, constant += NN_ROW_CONSTANTS) {
         for (unsigned column = 0; column < n_samples; column++) {
-            work->column[0].pair[i][column] =
-                activate(work->sum[0].pair[i][column], layer->bias + 2U * i, layer->multiplier + 2U * i);
+            work->column[0].pair[i][column] = activate(work->sum[0].pair[i][column], constant);
         }
     }
 }

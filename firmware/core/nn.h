@@ -28,7 +28,8 @@ void nn_evaluate_batch(const nn_t *nn, const int32_t (*input)[MODEL_N_INPUTS], u
 /* Accumulator of output i, bias included, of sample `column` (0 after nn_evaluate). */
 inline int32_t nn_accumulator(const nn_t *nn, const nn_work_t *work, unsigned i, unsigned column)
 {
-    return nn->layer[nn->n_layers - 1U].bias[i] + work->sum[0].pair[i / 2U][column][i % 2U];
+    const int32_t *constant = nn->layer[nn->n_layers - 1U].constant + NN_ROW_CONSTANTS * (i / 2U);
+    return constant[NN_BIAS + i % 2U] + work->sum[0].pair[i / 2U][column][i % 2U];
 }
 
 /* Accumulator of the derivative of output i by input c. */

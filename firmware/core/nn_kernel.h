@@ -93,6 +93,14 @@ static inline uint32_t nn_damp_tangents(uint32_t tangents, int32_t slope_low, in
     return pair;
 }
 
+/* 2^22 - a^2 */
+static inline int32_t nn_one_minus_square(int32_t activation)
+{
+    int32_t result;
+    __asm__("mls %0, %1, %1, %2" : "=r"(result) : "r"(activation), "r"(1 << 22));
+    return result;
+}
+
 /* low half of the entry times f, plus c */
 static inline int32_t nn_multiply_low(uint32_t entry, uint32_t f, int32_t c)
 {
@@ -138,6 +146,11 @@ static inline uint32_t nn_damp_tangents(uint32_t tangents, int32_t slope_low, in
                    (nn_high(tangents) * (slope_high >> 15) + 16384) >> 15);
 }
 
+static inline int32_t nn_one_minus_square(int32_t activation)
+{
+    return (1 << 22) - activation * activation;
+}
+
 static inline int32_t nn_multiply_low(uint32_t entry, uint32_t f, int32_t c)
 {
     return nn_low(entry) * (int32_t)f + c;
@@ -167,7 +180,7 @@ static inline int32_t nn_tanh(int32_t argument)
 /* Derivative of tanh from its value: g = (2^22 - a^2) >> 7 in Q15, times 2^15. */
 static inline int32_t nn_slope(int32_t activation)
 {
-    return (int32_t)(((uint32_t)((1 << 22) - activation * activation) & ~127U) << 8);
+    return (int32_t)((uint32_t)(nn_one_minus_square(activation) << 8) & 0xFFFF8000U);
 }
 
 #endif

@@ -12,4 +12,33 @@ typedef float real_t;
 /* A constant of real_t: no float64 creeps into the float32 build. */
 #define REAL(x) ((real_t)(x))
 
+/* sum + a b and sum - a b, both operations rounded, as everywhere: VMLA is no fused instruction. */
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FP) && !defined(REAL_IS_DOUBLE)
+
+static inline real_t real_add_product(real_t sum, real_t a, real_t b)
+{
+    __asm__("vmla.f32 %0, %1, %2" : "+t"(sum) : "t"(a), "t"(b));
+    return sum;
+}
+
+static inline real_t real_subtract_product(real_t sum, real_t a, real_t b)
+{
+    __asm__("vmls.f32 %0, %1, %2" : "+t"(sum) : "t"(a), "t"(b));
+    return sum;
+}
+
+#else
+
+static inline real_t real_add_product(real_t sum, real_t a, real_t b)
+{
+    return sum + a * b;
+}
+
+static inline real_t real_subtract_product(real_t sum, real_t a, real_t b)
+{
+    return sum - a * b;
+}
+
+#endif
+
 #endif

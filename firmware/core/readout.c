@@ -19,14 +19,14 @@ real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *g
         real_t sum = readout->b1[i];
 #pragma GCC unroll 8
         for (unsigned j = 0; j < N_INPUTS; j++) {
-            sum += w1[j] * input[j];
+            sum = real_add_product(sum, w1[j], input[j]);
         }
         const real_t activation = fmath_tanh(sum);
         const real_t slope = readout->w2[i] * (REAL(1) - activation * activation);
         value += readout->w2[i] * activation;
 #pragma GCC unroll 8
         for (unsigned j = 0; j < N_INPUTS; j++) {
-            by_input[j] += slope * w1[j];
+            by_input[j] = real_add_product(by_input[j], slope, w1[j]);
         }
     }
     for (unsigned k = 0; k < MODEL_N_MODES; k++) {

@@ -23,7 +23,7 @@ static void interpolate(const float *lower, unsigned n, real_t position, real_t 
     const float *upper = position > REAL(0) ? lower + n : lower;
 #pragma GCC unroll 4
     for (unsigned i = 0; i < n; i++) {
-        out[i] = lower[i] + position * (upper[i] - (real_t)lower[i]);
+        out[i] = real_add_product(lower[i], position, upper[i] - (real_t)lower[i]);
     }
 }
 
@@ -50,7 +50,7 @@ void trajectory_map_state(const trajectory_t *t, const real_t *state, real_t *mo
         real_t sum = t->mean[p];
 #pragma GCC unroll 4
         for (unsigned i = 0; i < MODEL_N_STATES; i++) {
-            sum += t->phi[p][i] * state[i];
+            sum = real_add_product(sum, t->phi[p][i], state[i]);
         }
         modes[p] = sum;
     }
@@ -66,7 +66,7 @@ void trajectory_map_gradient(const trajectory_t *t, const real_t *by_modes, real
         real_t sum = REAL(0);
 #pragma GCC unroll 8
         for (unsigned p = 0; p < MODEL_N_MODES; p++) {
-            sum += t->phi[p][i] * by_modes[p];
+            sum = real_add_product(sum, t->phi[p][i], by_modes[p]);
         }
         by_state[i] = sum;
     }

@@ -87,7 +87,7 @@ _Static_assert(offsetof(wire_hello_request_t, protocol_version) == 0U, "wire_hel
 typedef struct {
     uint8_t wire_digest[8]; /* first 8 bytes of digest() */
     uint8_t build_id[8]; /* first 8 bytes of the SHA-256 over the firmware's sources and options */
-    uint8_t model_id[8]; /* first 8 bytes of the SHA-256 over the model file */
+    uint8_t model_id[8]; /* first 8 bytes of the SHA-256 over what the model computes */
     uint32_t core_clock_Hz;
     uint32_t boot_count; /* resets since power-on, from RAM that a reset keeps */
     uint32_t sessions; /* opened since the start, with this one: 1 tells a device that has started anew */

@@ -31,6 +31,7 @@ API_HEADERS = ("estimator.h", "ekf.h", "fmath.h", "frame.h", "integrity.h", "nn.
 FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno")
 WARNINGS = ("-Wall", "-Wextra", "-Wdouble-promotion", "-Wconversion", "-Wmissing-prototypes", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1")
+COVERAGE = "--coverage"
 APPLIED = (wire.ENUMS["status"]["OK"], wire.ENUMS["status"]["POINTS_SKIPPED"])
 
 
@@ -70,7 +71,8 @@ class CoreLibrary:
             There is no C compiler, no source, or it does not compile.
         """
         sources = _sources(generated_dir)
-        flags = (*FLAGS, *WARNINGS, *(SANITIZERS if sanitize else ()), *options)
+        wanted = os.environ.get("EISHIL_CORE_OPTIONS", "").split()
+        flags = (*FLAGS, *WARNINGS, *(SANITIZERS if sanitize else ()), *options, *wanted)
         path = _cache_dir() / f"core_{_content_hash(sources, generated_dir, flags)}.so"
         if not path.exists():
             _compile(sources, generated_dir, flags, path)
@@ -192,15 +194,21 @@ def _content_hash(sources: list[Path], generated_dir: Path, options: tuple[str, 
 
 def _cache_dir() -> Path:
     """Beside the sources, or where they are read-only in the user's own cache: never where others may write."""
+    if "EISHIL_CORE_CACHE" in os.environ:
+        return Path(os.environ["EISHIL_CORE_CACHE"])
     if os.access(REPOSITORY, os.W_OK):
         return REPOSITORY / "build" / "ccore"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "eishil" / "ccore"
 
 
 def _compile(sources: list[Path], generated_dir: Path, options: tuple[str, ...], path: Path) -> None:
+    command = [compiler(), *options, "-shared", "-fPIC", "-Wl,-Bsymbolic", f"-I{CORE}", f"-I{generated_dir}"]
+    if COVERAGE in options:  # its notes and counts lie beside the library, under the library's first name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _run([*command, "-o", str(path), *map(str, sources), "-lm"])
+        return
     with tempfile.TemporaryDirectory() as scratch:
         built = Path(scratch) / path.name
-        command = [compiler(), *options, "-shared", "-fPIC", "-Wl,-Bsymbolic", f"-I{CORE}", f"-I{generated_dir}"]
         _run([*command, "-o", str(built), *map(str, sources), "-lm"])
         write_atomic(path, built.read_bytes())
 

@@ -256,9 +256,7 @@ def _layer(source: Source, name: str, layer: Layer) -> dict[str, str]:
         "n_in": str(len(layer.weight[0])),
         "n_out": str(len(layer.weight)),
         "weight": source.halves(f"{name}_weight", *_pack_weights(np.array(layer.weight))),
-        "bias": source.integers(f"{name}_bias", "int32_t", _even(layer.bias)),
-        "multiplier": source.integers(f"{name}_multiplier", "int32_t", _even(layer.multiplier)),
-        "tangent_multiplier": source.integers(f"{name}_tangent_multiplier", "int32_t", _even(layer.tangent_multiplier)),
+        "constant": source.integers(f"{name}_constant", "int32_t", _row_constants(layer)),
     }
 
 
@@ -277,8 +275,12 @@ def _pair_rows(rows: list[list[int]]) -> tuple[Integers, Integers]:
     return padded[::2], padded[1::2]
 
 
-def _even(values: list[int]) -> list[int]:
-    return [*values, *[0] * (len(values) % 2)]
+def _row_constants(layer: Layer) -> Integers:
+    """Bias, multiplier and tangent multiplier of pairs of rows, (pairs, 3, 2): `NN_BIAS` and so on."""
+    constants = np.zeros((3, len(layer.bias) + len(layer.bias) % 2), dtype=object)
+    for row, values in zip(constants, (layer.bias, layer.multiplier, layer.tangent_multiplier), strict=True):
+        row[: len(values)] = values
+    return constants.reshape(3, -1, 2).transpose(1, 0, 2)
 
 
 def _readouts(source: Source, model: Model) -> list[dict[str, str]]:
@@ -322,7 +324,8 @@ def network_source(model: Model, network: FloatNetwork) -> str:
         f"{_model_notice(model)}#if defined(NETWORK_IS_REAL)\n\n"
         f'#include "network.h"\n{"".join(parts)}\nstatic const network_layer_t layer[] = {{\n{"".join(rows)}}};\n\n'
         f"const network_real_t eishil_network_real = {{{len(rows)}, input_mean, input_scale, layer}};\n\n"
-        "#else\n\n/* ISO C wants something in every translation unit. */\ntypedef int network_real_unused_t;\n\n#endif\n"
+        "#else\n\n/* ISO C wants something in every translation unit. */\n"
+        "typedef int network_real_unused_t;\n\n#endif\n"
     )
 
 

@@ -24,9 +24,9 @@ core.lib.frame_encode(out, 100, bytes(32), 32)
     "signed integer overflow": """
 ffi, nn = core.ffi, core.model.network
 layer = nn.layer[nn.n_layers - 1]
-bias = ffi.new("int32_t[]", [2**31 - 1] * layer.n_out)
+constant = ffi.new("int32_t[]", [2**31 - 1] * 6 * layer.n_out)
 shallow = ffi.new("nn_layer_t[]", [nn.layer[i] for i in range(nn.n_layers)])
-shallow[nn.n_layers - 1].bias = bias
+shallow[nn.n_layers - 1].constant = constant
 copy = ffi.new("nn_t *", nn)
 copy.layer = shallow
 work = ffi.new("nn_work_t *")
