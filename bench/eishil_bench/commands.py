@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eishil.errors import EishilError
 from eishil.files import write_atomic
 from eishil_bench import pipeline, terminal
 from eishil_bench.pipeline import Workspace
@@ -15,6 +17,8 @@ from eishil_bench.results import Results
 from eishil_bench.stamps import bring_up_to_date, reason_to_make, require
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from eishil_bench.build import FirmwareImage
 
 
@@ -39,6 +43,7 @@ def build(recipe: Path, env: str, out: Path) -> None:
 
 def run(recipe: Path, targets: Sequence[str], port: str | None, out: Path, workers: int, resume: bool) -> bool:
     """Everything from the data set to the report, on every target; whether all limits were kept."""
+    from eishil_bench import run_table
     from eishil_bench.boards import chosen_targets
     from eishil_bench.dut import require_emulator
     from eishil_bench.limits import load_limits
@@ -52,21 +57,26 @@ def run(recipe: Path, targets: Sequence[str], port: str | None, out: Path, worke
         for stage in pipeline.STAGES:
             _make(workspace, stage, workers, force=False)
         images = {env: _build(workspace, env) for env in dict.fromkeys(spec.env for spec in specs)}
+        _forget_results(workspace, [spec.name for spec in specs])
         with terminal.progress_bars() as progress:
             runs = run_targets(workspace, specs, port, images, bounds, progress, resume=resume)
-        _write_reports(workspace, runs)
+        _write_reports(workspace, runs, [run_table.load(workspace.run_table(results.target)) for results in runs])
     for results in runs:
         terminal.tell_results(results, workspace.report)
     return all(results.passed for results in runs)
 
 
 def report(recipe: Path, out: Path) -> None:
-    """Write the pages of the last run again."""
-    workspace = Workspace.open(recipe, out)
+    """Write the pages of the last run again, with the verdict that its tables and the limits give now."""
+    from eishil_bench import stored_run
+    from eishil_bench.limits import load_limits
+
+    bounds, workspace = load_limits(), Workspace.open(recipe, out)
     require(workspace.targets, workspace.command("run"))
-    runs = [Results.load(workspace.target_results(name)) for name in json.loads(workspace.targets.read_bytes())]
     with workspace.locked():
-        _write_reports(workspace, runs)
+        stored = [stored_run.load(workspace.target_results(name), bounds) for name in _last_targets(workspace)]
+        runs, tables = [results for results, _ in stored], [table for _, table in stored]
+        _write_reports(workspace, runs, tables)
     for results in runs:
         terminal.tell_results(results, workspace.report)
 
@@ -165,13 +175,31 @@ def _image_to_flash(recipe: Path | None, env: str, out: Path) -> FirmwareImage:
         return _build(workspace, env)
 
 
-def _write_reports(workspace: Workspace, runs: Sequence[Results]) -> None:
+def _last_targets(workspace: Workspace) -> list[str]:
+    """Targets of the last run; EishilError where the file has no such names."""
+    try:
+        names = json.loads(workspace.targets.read_bytes())
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not names or not all(re.fullmatch(r"\w[\w.-]*", str(name)) for name in names):
+        raise EishilError(f"{workspace.targets}: is no list of targets; `{workspace.command('run')}` writes a new one")
+    return names
+
+
+def _forget_results(workspace: Workspace, targets: Sequence[str]) -> None:
+    """A run that fails shall not leave an older verdict behind that looks like its own."""
+    stale = [workspace.results, workspace.report, workspace.targets]
+    for name in targets:
+        stale += [workspace.target_results(name), workspace.target_report(name)]
+    for path in stale:
+        path.unlink(missing_ok=True)
+
+
+def _write_reports(workspace: Workspace, runs: Sequence[Results], tables: Sequence[pd.DataFrame]) -> None:
     """A page for each target and one for the run: the target's own where there is only one."""
-    from eishil_bench import run_table
     from eishil_bench.report.combined import write_combined
     from eishil_bench.report.page import write_report
 
-    tables = [run_table.load(workspace.run_table(results.target)) for results in runs]
     for results, table in zip(runs, tables, strict=True):
         write_report(results, table, workspace.target_report(results.target))
     if len(runs) == 1:

@@ -16,6 +16,7 @@ from eishil.files import write_atomic
 from eishil_bench import run_table
 from eishil_bench.report.combined import same_bits
 from eishil_bench.results import Results
+from eishil_bench.stored_run import table_path
 
 _GATE = re.compile(r"(?P<figure>[\w.]+)=(?P<bound>\d+(\.\d*)?([eE][-+]?\d+)?)(?P<percent>%?)")
 _IDENTITY = ("recipe", "target", "board", "clock", "model_id", "build_id", "wire_digest")
@@ -163,7 +164,7 @@ def _results_path(path: Path) -> Path:
 
 
 def _same_estimates(paths: Sequence[Path], runs: Sequence[Results]) -> bool | None:
-    tables = [path.parent / run.run_table for path, run in zip(paths, runs, strict=True)]
+    tables = [table_path(path, run) for path, run in zip(paths, runs, strict=True)]
     if not all(table.is_file() for table in tables):
         return None
     one, other = (run_table.load(table) for table in tables)

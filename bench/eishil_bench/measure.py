@@ -76,9 +76,7 @@ def judge(
     clock = clock_of(about["target_kind"], measurement.identity.counter)
     states = [state.name for state in model.states]
     comparison = compare.compare(measurement.table, states, counted=clock != "none")
-    figures = _figures(comparison, measurement, masked_spectra)
-    checks = limits.check_all(figures, bounds)
-    failures = [limits.sentence(check) for check in checks if not check.passed]
+    figures = limit_figures(comparison, masked_spectra, measurement.link.lost)
     link, status = measurement.link, measurement.status
     size = Size(
         flash_bytes=image.flash_bytes,
@@ -101,10 +99,15 @@ def judge(
         device=DeviceCounts(**{name: getattr(status, name) for name in DeviceCounts.model_fields}),
         size=size,
         remarks=measurement.remarks,
-        checks=checks,
-        failures=failures,
-        passed=not failures,
+        **verdict(figures, bounds),
     )
+
+
+def verdict(figures: dict[str, Any], bounds: dict[str, limits.Limit]) -> dict[str, Any]:
+    """The fields of the results that say which limits were kept."""
+    checks = limits.check_all(figures, bounds)
+    failures = [limits.sentence(check) for check in checks if not check.passed]
+    return {"checks": checks, "failures": failures, "passed": not failures}
 
 
 def clock_of(kind: str, counter: str) -> Clock:
@@ -117,9 +120,9 @@ def clock_of(kind: str, counter: str) -> Clock:
     return meanings.get((kind, counter), "none")
 
 
-def _figures(comparison: Comparison, measurement: Measurement, masked_spectra: int) -> dict[str, Any]:
+def limit_figures(comparison: Comparison, masked_spectra: int, lost_exchanges: int) -> dict[str, Any]:
     """What limits may name: the numbers of the comparison and what the link and the masks add."""
     figures = {name: value for name, value in comparison if isinstance(value, int | float)}
     figures["masked_fraction"] = masked_spectra / (masked_spectra + comparison.spectra)
-    figures["lost_exchanges"] = measurement.link.lost
+    figures["lost_exchanges"] = lost_exchanges
     return figures

@@ -62,9 +62,9 @@ def replay(path: Path, bounds: dict[str, Limit], progress: Progress, out_dir: Pa
     measurement = _measurement(recording, model, ekf, progress)
     header = recording.header
     image = ImageFacts(**{**header["image"], "build_id": bytes.fromhex(header["image"]["build_id"])})
-    about = header["about"] | {"run_table": "run.parquet"}
+    digest = run_table.save(measurement.table, out_dir / "run.parquet")
+    about = header["about"] | {"run_table": "run.parquet", "run_table_sha256": digest}
     results = judge(measurement, model, image, header["masked_spectra"], bounds, **about)
-    run_table.save(measurement.table, out_dir / "run.parquet")
     results.save(out_dir / "results.json")
     write_report(results, measurement.table, out_dir / "report.html")
     return results

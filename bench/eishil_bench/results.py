@@ -141,7 +141,8 @@ class Results(Comparison):
     device: DeviceCounts
     size: Size
     remarks: list[str] = []  # what had to be repeated
-    run_table: str  # beside results.json
+    run_table: str  # in the folder of results.json or below it
+    run_table_sha256: str = ""
     provenance: dict[str, str]
     checks: list[Check]
     failures: list[str]

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from eishil.errors import EishilError
-from eishil.files import write_atomic
+from eishil.files import sha256_file, write_atomic
 from eishil.filters.step import StepOutput
 from eishil_bench.session import DeviceStep
 from eishil_bench.stimulus import HeldOutSpectrum, ReferenceStep
@@ -48,12 +48,13 @@ def row(cell_id: str, spectrum: HeldOutSpectrum, reference: ReferenceStep, devic
     }
 
 
-def save(table: pd.DataFrame, path: Path) -> None:
-    """Write the table whole or not at all."""
+def save(table: pd.DataFrame, path: Path) -> str:
+    """Write the table whole or not at all; its SHA-256."""
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, buffer.getvalue())
+    return sha256_file(path)
 
 
 def load(path: Path) -> pd.DataFrame:

@@ -110,8 +110,8 @@ def run_target(
         logbook = open_logbook(workspace.journal(spec.name), header, files, resume=resume)
         with logbook.journal:
             measurement = measure(dut, model, image, ekf, stimulus.trajectories, progress, logbook=logbook)
+    about["run_table_sha256"] = run_table.save(measurement.table, workspace.run_table(spec.name))
     results = judge(measurement, model, image, stimulus.masked_spectra, bounds, **about)
-    run_table.save(measurement.table, workspace.run_table(spec.name))
     results.save(workspace.target_results(spec.name))
     return results
 

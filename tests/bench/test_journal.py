@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from eishil.errors import EishilError, TargetError
+from eishil.files import sha256_file
 from eishil.filters.ekf import Ekf
 from eishil.network.onnx_files import load_float_network, write_float_network
 from eishil.progress import silent
@@ -130,7 +131,9 @@ def test_run_that_goes_on_gives_what_an_undisturbed_one_gives(estimator, cells, 
 def test_replay_gives_the_results_of_the_run_without_a_device(estimator, cells, files, tmp_path):
     measurement = record(tmp_path / "j", estimator, cells, files)
     expected = judge(measurement, estimator[0], FakeImage(), 0, load_limits(), **ABOUT)
-    assert replay(tmp_path / "j", load_limits(), silent, tmp_path / "out") == expected
+    replayed = replay(tmp_path / "j", load_limits(), silent, tmp_path / "out")
+    assert replayed.run_table_sha256 == sha256_file(tmp_path / "out" / "run.parquet")
+    assert replayed.model_copy(update={"run_table_sha256": ""}) == expected
     assert json.loads((tmp_path / "out" / "results.json").read_text())["cells"] == len(cells)
     assert (tmp_path / "out" / "report.html").is_file()
 

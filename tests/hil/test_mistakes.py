@@ -61,6 +61,16 @@ def test_silent_device(workspace):
     assert not workspace.results.exists() and not workspace.report.exists()
 
 
+def test_failed_run_leaves_no_older_verdict(workspace):
+    old = (workspace.results, workspace.report, workspace.target_results(BOARD), workspace.target_report(BOARD))
+    for path in old:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("passed")
+    with serial_port(None) as port:
+        last_words(run_on(workspace, port))
+    assert not any(path.exists() for path in old)
+
+
 def test_device_with_another_model(workspace):
     other, _ = random_estimator(np.random.default_rng(99))
     with serial_port(FakeDevice(other)) as port:
