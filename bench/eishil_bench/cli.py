@@ -1,11 +1,14 @@
 """The command line: `eishil STAGE RECIPE`. Imports of anything heavy stand inside the commands.
 
-Exit status: 0 done, 1 a limit of the bench was missed, 2 a mistake told in one sentence, 130 interrupted.
+Exit status: 0 done, 1 a limit of the bench was missed, 2 a mistake told in one sentence, 70 an internal
+error, 130 interrupted.
 """
 
 from __future__ import annotations
 
+import errno
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -38,6 +41,8 @@ BUILD_ROOT = Path("build")
 DEFAULT_TARGETS = ["qemu"]
 BOARDS = ["all"]
 NONE: list[str] = []
+CRASHED = 70  # EX_SOFTWARE of sysexits.h
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 INTERRUPTED = 130  # how typer leaves after a KeyboardInterrupt
 
 
@@ -195,19 +200,30 @@ def main() -> None:
         _leave(error, str(error), error.exit_code)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("eishil"):
-            raise
+            _leave_crash(error)
         _leave(error, f"the Python package {error.name} is not installed; `eishil doctor` tells how to get it", 2)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        _leave(error, f"{what}; nothing half-written was left under its final name", 2)
+        kept = "; nothing half-written was left under its final name" if error.errno in WRITE_ERRORS else ""
+        _leave(error, what + kept, 2)
+    except Exception as error:
+        _leave_crash(error)
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:
-            print("eishil: interrupted; what is finished is kept: the same command goes on", file=sys.stderr)
+            print(
+                "eishil: interrupted; what is finished is kept: the same command goes on, `run` with --resume",
+                file=sys.stderr,
+            )
         raise
 
 
 def _leave(error: Exception, sentence: str, status: int) -> NoReturn:
     if "--debug" in sys.argv:
-        raise error
+        traceback.print_exception(error)
     print(f"eishil: {sentence}", file=sys.stderr)
     sys.exit(status)
+
+
+def _leave_crash(error: Exception) -> NoReturn:
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    _leave(error, f"internal error ({what}); `eishil --debug ...` shows the traceback; please report it", CRASHED)

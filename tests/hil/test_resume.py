@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+
 import numpy as np
 import pytest
 
 from eishil.filters.ekf import Ekf
 from eishil.network.onnx_files import load_float_network
 from eishil.progress import silent
+from eishil_bench.device_run import DeviceRun
 from eishil_bench.dut import open_dut
 from eishil_bench.journal import Journal, read
 from eishil_bench.kills import estimates, kill_campaign
+from eishil_bench.link import Link
 from eishil_bench.logbook import journal_header, open_logbook
 from eishil_bench.measure import measure
 from eishil_bench.replay import MODEL_FILE, NETWORK_FILE
@@ -36,6 +42,31 @@ def undisturbed(first_light_model, native_image, tmp_path_factory):
             ekf = Ekf(first_light_model, network)
             measure(dut, first_light_model, native_image, ekf, cells, silent, logbook=logbook)
     return path, cells
+
+
+def test_hung_target_is_restarted_and_its_cell_run_again(undisturbed, first_light_model, native_image, tmp_path):
+    """The process is stopped (SIGSTOP) where no one expects it: it neither answers nor dies."""
+    path, cells = undisturbed
+    header, files = read(path).header, read(path).files
+    hang = iter([False] * 100 + [True] + [False] * 10_000)
+    with open_dut("native", native_image) as dut:
+        honest = dut.write
+
+        def write(data: bytes) -> None:
+            if next(hang):
+                os.kill(dut._process.pid, signal.SIGSTOP)
+            honest(data)
+
+        dut.write = write
+        link = Link(dut, first_light_model.dimensions(), waits_s=(0.3, 0.3))
+        logbook = open_logbook(tmp_path / "journal", header, files, resume=False)
+        with logbook.journal:
+            run = DeviceRun(dut, first_light_model, native_image.build_id, link=link, logbook=logbook)
+            for _ in run.answers(cells):
+                pass
+    (remark,) = run.remarks
+    assert re.match(r"native did not answer step within 0.6 s .*; it was reset and cell \S+ run again$", remark)
+    assert estimates(tmp_path / "journal") == estimates(path)
 
 
 def test_kills_of_the_host_change_no_bit(undisturbed, native_image, tmp_path):
