@@ -82,14 +82,28 @@ def test_doctor_tells_what_is_missing_and_how_to_get_it(tmp_path):
     [
         ("OSError(28, 'No space left on device', 'build/x')", "eishil: build/x: No space left on device; nothing half"),
         ("ModuleNotFoundError(name='plotly')", "eishil: the Python package plotly is not installed; `eishil doctor`"),
+        ("FileNotFoundError(2, 'No such file or directory', 'x.toml')", "eishil: x.toml: No such file or directory\n"),
     ],
-    ids=["disk full", "package missing"],
+    ids=["disk full", "package missing", "nothing to read"],
 )
 def test_errors_of_the_system_are_one_sentence(raised, sentence):
     code = f"from eishil_bench import cli, doctor\ndef fail(): raise {raised}\ndoctor.examine = fail; cli.main()"
     answer = eishil("doctor", code=f"exec({code!r})")
     assert answer.returncode == 2 and is_one_sentence(answer)
     assert answer.stderr.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "raised", ["KeyError('run_table')", "ModuleNotFoundError(name='eishil.x')", "TypeError('a\\nb')"]
+)
+def test_crash_is_told_apart_from_a_missed_limit(raised):
+    code = f"from eishil_bench import cli, doctor\ndef fail(): raise {raised}\ndoctor.examine = fail; cli.main()"
+    answer = eishil("doctor", code=f"exec({code!r})")
+    assert answer.returncode == 70 and is_one_sentence(answer)
+    assert answer.stderr.startswith(f"eishil: internal error ({raised.split('(')[0]}: ")
+    assert "`eishil --debug ...` shows the traceback; please report it" in answer.stderr
+    told = eishil("--debug", "doctor", code=f"exec({code!r})")
+    assert told.returncode == 70 and "Traceback" in told.stderr and "in fail" in told.stderr
 
 
 def test_debug_shows_the_traceback(tmp_path):
