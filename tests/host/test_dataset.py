@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe, Recipe
 from eishil.dataset.sample import extract
 from eishil.dataset.tables import COLUMNS, MANIFEST, SAMPLES, SPECTRA, Dataset
-from eishil.errors import EishilError
+from eishil.errors import EishilError, RecipeError
 from eishil.progress import silent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -283,6 +284,35 @@ def test_a_sample_that_is_there_twice_is_refused(tiny: Path) -> None:
 def test_a_changed_table_is_refused(tiny: Path, name: str) -> None:
     (tiny / name).write_bytes((tiny / name).read_bytes()[:-1] + b"!")
     with pytest.raises(EishilError, match=f"{name}: differs from what manifest.json names"):
+        Dataset.open(tiny)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[]", "has to be a table of keys and values"),
+        (b"1", "has to be a table of keys and values"),
+        (b"{", "this is not JSON"),
+        (b'{"name": "\xff"}', "this is not JSON"),
+        (b"[" * 100_000, "this is not JSON"),
+        (b'{"frequency_Hz": [1.0], "tables_sha256": []}', "tables_sha256: has to be a table of keys"),
+        (b'{"frequency_Hz": [1.0], "tables_sha256": {}}', "tables_sha256.samples.parquet: this key is missing"),
+        (b'{"tables_sha256": {}}', "frequency_Hz: this key is missing"),
+        (b'{"frequency_Hz": [NaN], "tables_sha256": {}}', "frequency_Hz.0: Input should be"),
+        (b'{"frequency_Hz": ["1"], "tables_sha256": {}}', "frequency_Hz.0: Input should be a valid number, not '1'"),
+    ],
+)
+def test_a_damaged_manifest_is_told(tiny: Path, content: bytes, words: str) -> None:
+    (tiny / MANIFEST).write_bytes(content)
+    with pytest.raises(RecipeError, match=re.escape(f"{tiny / MANIFEST}: {words}")) as caught:
+        Dataset.open(tiny)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_with_other_frequencies_than_its_spectra_is_refused(tiny: Path) -> None:
+    manifest = json.loads((tiny / MANIFEST).read_text())
+    (tiny / MANIFEST).write_text(json.dumps(manifest | {"frequency_Hz": [0.02, 1.0, 100.0]}))
+    with pytest.raises(RecipeError, match=r"frequency_Hz: differs from the frequencies of spectra\.parquet"):
         Dataset.open(tiny)
 
 

@@ -36,7 +36,17 @@ def test_committed_recipes_are_well_formed(path: Path) -> None:
             "population.train.soc.1: Input should be less than or equal to 1, not",
         ),
         ("soc = [0.1, 0.9]", "soc = [0.9, 0.1]", r"population.train.soc: has to be \[lowest, highest\]"),
-        ("soc = [0.1, 0.9]", "soc = [0.9]", "population.train.soc.1: this key is missing"),
+        (
+            "soc = [0.1, 0.9]",
+            "soc = [0.9]",
+            r"population.train.soc: has to be two numbers, \[lowest, highest\], not \[0.9\]",
+        ),
+        ("[0.9, 1.1]", "[0.9, 1.0, 1.1]", r"ageing.speed: has to be two numbers, \[lowest, highest\]"),
+        ("[0.9, 1.1]", "1.0", r"ageing.speed: has to be two numbers, \[lowest, highest\], not 1.0"),
+        ("[0.9, 1.1]", '[0.9, "1"]', r"ageing.speed.1: Input should be a valid number, not '1'"),
+        ("cycles_per_step = 300.0", "cycles_per_step = inf", "ageing.cycles_per_step: Input should be a finite number"),
+        ("exponent = [0.6, 1.1]", "exponent = [0.6, inf]", "ageing.lli.exponent.1: Input should be a finite number"),
+        ("[0.01, 1.0, 100.0]", "[0.01, nan]", "impedance.frequency_Hz.1: Input should be a finite number"),
         (
             "[10.0, 40.0]",
             "[283.0, 313.0]",

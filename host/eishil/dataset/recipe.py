@@ -9,24 +9,29 @@ import hashlib
 import itertools
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator, model_validator
 
 from eishil.errors import RecipeError
+from eishil.validation import first_mistake
 
 DATASET_SECTIONS = ("seed", "cell", "impedance", "ageing", "population")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-def _ascending(interval: tuple[float, float]) -> tuple[float, float]:
-    if interval[0] > interval[1]:
-        raise ValueError(f"has to be [lowest, highest], not [{interval[0]:g}, {interval[1]:g}]")
-    return interval
+def _interval(given: Any, validate: Callable[[Any], tuple[float, float]]) -> tuple[float, float]:
+    if not isinstance(given, list | tuple) or len(given) != 2:
+        raise ValueError(f"has to be two numbers, [lowest, highest], not {given!r}")
+    low, high = validate(given)
+    if low > high:
+        raise ValueError(f"has to be [lowest, highest], not [{low:g}, {high:g}]")
+    return low, high
 
 
 def _rising(values: list[float]) -> list[float]:
@@ -43,11 +48,11 @@ _Celsius = Annotated[float, Field(ge=-60, le=100)]
 _Frequencies = Annotated[list[_Positive], Field(min_length=1, strict=False), AfterValidator(_rising)]
 
 # TOML has arrays, not tuples: these are lax about that and strict about what is in them.
-_FractionRange = Annotated[tuple[_Fraction, _Fraction], Field(strict=False), AfterValidator(_ascending)]
-_LossRange = Annotated[tuple[_Loss, _Loss], Field(strict=False), AfterValidator(_ascending)]
-_PositiveRange = Annotated[tuple[_Positive, _Positive], Field(strict=False), AfterValidator(_ascending)]
-_NotNegativeRange = Annotated[tuple[_NotNegative, _NotNegative], Field(strict=False), AfterValidator(_ascending)]
-_CelsiusRange = Annotated[tuple[_Celsius, _Celsius], Field(strict=False), AfterValidator(_ascending)]
+_FractionRange = Annotated[tuple[_Fraction, _Fraction], Field(strict=False), WrapValidator(_interval)]
+_LossRange = Annotated[tuple[_Loss, _Loss], Field(strict=False), WrapValidator(_interval)]
+_PositiveRange = Annotated[tuple[_Positive, _Positive], Field(strict=False), WrapValidator(_interval)]
+_NotNegativeRange = Annotated[tuple[_NotNegative, _NotNegative], Field(strict=False), WrapValidator(_interval)]
+_CelsiusRange = Annotated[tuple[_Celsius, _Celsius], Field(strict=False), WrapValidator(_interval)]
 
 
 class CellRecipe(_Section):
@@ -204,9 +209,7 @@ class Recipe(_Section):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise RecipeError(f"{path}: {key}: {_sentence(first)}" if key else f"{path}: {_sentence(first)}") from None
+            raise RecipeError(f"{path}: {first_mistake(error)}") from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -216,13 +219,3 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise RecipeError(f"{path}: there is no readable recipe ({error.strerror}); try datasets/recipes") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: this is not TOML: {error}") from None
-
-
-def _sentence(error: Any) -> str:
-    if error["type"] == "missing":
-        return "this key is missing"
-    if error["type"] == "extra_forbidden":
-        return "this key is unknown: check its spelling or remove it"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    value = error["input"]
-    return f"{message}, not {value!r}" if isinstance(value, bool | int | float | str) else message

@@ -12,17 +12,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eishil.dataset.quality import check_identities
-from eishil.errors import EishilError
+from eishil.errors import EishilError, RecipeError
 from eishil.files import sha256_file, write_atomic
+from eishil.validation import first_mistake
 
 SAMPLES, SPECTRA, MANIFEST = "samples.parquet", "spectra.parquet", "manifest.json"
 TEXT, INTEGER, REAL = pa.string(), pa.int32(), pa.float64()
@@ -58,6 +60,20 @@ SAMPLE_SCHEMA = pa.schema(
 )
 
 
+class _TablesSha256(BaseModel):
+    samples: Annotated[str, Field(alias=SAMPLES)]
+    spectra: Annotated[str, Field(alias=SPECTRA)]
+
+
+class _Manifest(BaseModel):
+    """What reading a data set needs of its manifest; the rest is for people."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    frequency_Hz: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    tables_sha256: _TablesSha256
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A data set or a part of one.
@@ -86,13 +102,14 @@ class Dataset:
         Raises
         ------
         EishilError
-            A file is missing or changed, or a cell is in two splits.
+            A file is missing, malformed or changed, or a cell is in two splits.
         """
         manifest = _read_manifest(directory)
         samples = pq.read_table(directory / SAMPLES).to_pandas()
         spectra = pq.read_table(directory / SPECTRA)
         if spectra["sample_id"].to_pylist() != samples["sample_id"].tolist():
             raise EishilError(f"{directory}: {SPECTRA} and {SAMPLES} are not of the same samples; make both again")
+        _check_frequencies(directory, manifest, spectra)
         check_identities(samples)
         frequency = np.asarray(manifest["frequency_Hz"], float)
         z = _matrix(spectra["z_real_ohm"], len(frequency)) + 1j * _matrix(spectra["z_imag_ohm"], len(frequency))
@@ -168,17 +185,32 @@ def _own_metadata(table: pa.Table) -> dict[bytes, bytes]:
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
+    path = directory / MANIFEST
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        digests = {name: sha256_file(directory / name) for name in (SAMPLES, SPECTRA)}
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        checked = _Manifest.model_validate(manifest)
+        named = {SAMPLES: checked.tables_sha256.samples, SPECTRA: checked.tables_sha256.spectra}
+        digests = {name: sha256_file(directory / name) for name in named}
     except FileNotFoundError as error:
         raise EishilError(f"{error.filename}: there is no data set; `eishil dataset RECIPE` makes one") from None
-    except json.JSONDecodeError as error:
-        raise EishilError(f"{directory / MANIFEST}: this is not JSON ({error}); make the data set again") from None
+    except OSError as error:
+        raise EishilError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        raise RecipeError(f"{path}: {first_mistake(error)}; make the data set again") from None
+    except (ValueError, RecursionError) as error:  # JSON, or the text under it
+        raise RecipeError(f"{path}: this is not JSON ({error}); make the data set again") from None
     for name, digest in digests.items():
-        if manifest.get("tables_sha256", {}).get(name) != digest:
+        if named[name] != digest:
             raise EishilError(f"{directory / name}: differs from what {MANIFEST} names; make the data set again")
     return dict(manifest)
+
+
+def _check_frequencies(directory: Path, manifest: dict[str, Any], spectra: pa.Table) -> None:
+    own = json.loads((spectra.schema.metadata or {}).get(b"frequency_Hz", b"null"))
+    if own != manifest["frequency_Hz"]:
+        raise RecipeError(
+            f"{directory / MANIFEST}: frequency_Hz: differs from the frequencies of {SPECTRA}; make the data set again"
+        )
 
 
 def _matrix(column: pa.ChunkedArray, width: int) -> NDArray[np.float64]:
