@@ -24,7 +24,7 @@ lint: setup
 	$(VENV)/bin/ruff check host bench tests
 	$(VENV)/bin/ruff format --check host bench tests
 	$(VENV)/bin/mypy
-	$(VENV)/bin/clang-format --dry-run --Werror $(wildcard firmware/core/*.[ch] firmware/app/*.[ch] firmware/port/*.h firmware/port/*/*.[ch] firmware/port/*/*/*.[ch])
+	$(VENV)/bin/clang-format --dry-run --Werror $(wildcard firmware/core/*.[ch] firmware/app/*.[ch] firmware/example/*.[ch] bench/emulation/*/*.[ch] firmware/port/*.h firmware/port/*/*.[ch] firmware/port/*/*/*.[ch])
 
 setup: system-tools $(VENV)/.ready
 

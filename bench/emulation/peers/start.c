@@ -7,7 +7,8 @@ extern uint32_t stack_top[];
 void call_peer(unsigned repetition); /* what is measured */
 void reset_handler(void);
 
-const uintptr_t vectors[2] __attribute__((section(".vectors"), used)) = {(uintptr_t)stack_top, (uintptr_t)reset_handler};
+const uintptr_t vectors[2]
+    __attribute__((section(".vectors"), used)) = {(uintptr_t)stack_top, (uintptr_t)reset_handler};
 
 /* SYS_EXIT of Arm's semihosting: operation 0x18, reason ADP_Stopped_ApplicationExit. */
 static void leave(void)
