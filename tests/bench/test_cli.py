@@ -100,7 +100,7 @@ def test_crash_is_told_apart_from_a_missed_limit(raised):
     code = f"from eishil_bench import cli, doctor\ndef fail(): raise {raised}\ndoctor.examine = fail; cli.main()"
     answer = eishil("doctor", code=f"exec({code!r})")
     assert answer.returncode == 70 and is_one_sentence(answer)
-    assert answer.stderr.startswith(f"eishil: internal error ({raised.split('(')[0]}: ")
+    assert answer.stderr.startswith(f"eishil: internal error ({raised.split('(')[0]}:")
     assert "`eishil --debug ...` shows the traceback; please report it" in answer.stderr
     told = eishil("--debug", "doctor", code=f"exec({code!r})")
     assert told.returncode == 70 and "Traceback" in told.stderr and "in fail" in told.stderr
