@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from eishil.errors import LineClosedError
+from eishil.wire import FRAME_DELIMITER
 
+_DELIMITER = bytes([FRAME_DELIMITER])
 _DAMAGE = ("flip", "drop", "double", "truncate", "burst", "reorder", "delay")
 _EVENTS = ("close", "reset")
 
@@ -131,6 +133,7 @@ class ChaosDut:
         self._to_device, self._to_host = BadDirection(to_device, faults), BadDirection(to_host, faults)
         self._arriving: deque[tuple[float, bytes]] = deque()  # when it may be read, and what
         self._is_closed = False
+        self.frames = 0  # that were put on the line, in both directions
 
     @property
     def name(self) -> str:
@@ -169,6 +172,7 @@ class ChaosDut:
     def write(self, data: bytes) -> None:
         """Send bytes that may not arrive as they are."""
         self._require_open()
+        self.frames += sum(1 for frame in data.split(_DELIMITER) if frame)
         data, events = self._to_device.damage(data)
         time.sleep(self._to_device.delay_s)
         self._to_device.delay_s = 0.0
@@ -180,7 +184,9 @@ class ChaosDut:
         """What arrives of what the target said."""
         self._require_open()
         patience_s = timeout_s if not self._arriving else min(timeout_s, self._arriving[0][0] - time.monotonic())
-        data, events = self._to_host.damage(self._dut.read(max(patience_s, 0.0)))
+        said = self._dut.read(max(patience_s, 0.0))
+        self.frames += said.count(_DELIMITER)
+        data, events = self._to_host.damage(said)
         self._arriving.append((time.monotonic() + self._to_host.delay_s, data))
         self._to_host.delay_s = 0.0
         self._happen(events)

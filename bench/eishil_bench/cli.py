@@ -155,6 +155,17 @@ def firmware(
     commands.bench_firmware(json, target, port)
 
 
+@bench.command()
+def link(
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there")] = None,
+    scale: Annotated[float, typer.Option(min=0.001, max=100.0, help="1 is the full campaign, some minutes")] = 1.0,
+) -> None:
+    """Damage, drop, reset and kill what is between bench and device, and measure what the line carries."""
+    from eishil_bench import link_bench
+
+    link_bench.command(json, scale)
+
+
 @app.command()
 def flash(
     recipe: Annotated[

@@ -137,9 +137,7 @@ def test_device_that_always_resets_at_the_same_spectrum_is_given_up(estimator, c
     device = FakeDevice(estimator[0])
     honest = device._on_step
     device._on_step = lambda request: (device.reset() if device.steps == 3 else None, honest(request))[1]
-    with pytest.raises(
-        TargetError, match=r"fake does not know this session .* greeted again 16 times in vain"
-    ):
+    with pytest.raises(TargetError, match=r"fake does not know this session .* greeted again 16 times in vain"):
         run(device, estimator, cells)
 
 

@@ -37,6 +37,13 @@ class ProcessDut(DutBase):
         self._socket: socket.socket | None = None
         self._stderr: IO[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the process; TargetError when it does not run."""
+        self._line()
+        assert self._process is not None
+        return self._process.pid
+
     def _command(self, line: int) -> list[str]:
         raise NotImplementedError
 

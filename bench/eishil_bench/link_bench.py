@@ -1,0 +1,298 @@
+"""What the link survives and how fast it is: the campaigns of `eishil bench link`.
+
+All of them send the spectra of the committed sample and compare every estimate, bit for bit, with that of an
+undisturbed run. What cannot run faster than the processor (damage, resets, kills, noise) runs on `native`.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from eishil import wire
+from eishil.codegen import generate
+from eishil.files import write_atomic
+from eishil.filters.step import StepInput, StepOutput
+from eishil.model import Model
+from eishil.progress import Progress
+from eishil_bench.build import FirmwareImage, build_firmware
+from eishil_bench.chaos import USUAL, ChaosDut, Faults
+from eishil_bench.device_run import DeviceRun
+from eishil_bench.dut import Dut, open_dut
+from eishil_bench.dut.process import ProcessDut
+from eishil_bench.framing import CRC_BYTES, FrameReader
+from eishil_bench.kills import kill_campaign
+from eishil_bench.link import Link
+from eishil_bench.logbook import journal_header, open_logbook
+from eishil_bench.model_variants import with_modes_as_states
+from eishil_bench.paced_line import BITS_PER_BYTE, PacedPty
+from eishil_bench.replay import MODEL_FILE, NETWORK_FILE
+from eishil_bench.session import Session, stream
+from eishil_bench.steady_link import SteadyLink
+from eishil_bench.stimulus import Trajectory, held_out_trajectories
+
+DATASETS = Path(__file__).resolve().parents[2] / "datasets"
+# On a line where most frames are damaged, what a reply takes on a process is waited for, and often.
+IMPATIENT_s = (0.004,) * 20_000
+WINDOW = 4
+DAMAGE = 0.01
+RESETS = 2e-5  # of bytes: one in some sixty steps
+BAUD_Bd = 921_600
+ONLY_BYTES = Faults(DAMAGE / 3, DAMAGE / 3, DAMAGE / 3, truncate=0, burst=0, reorder=0, delay=0, close=0, reset=0)
+_CHUNK_bytes = 4096
+
+
+@dataclass(frozen=True)
+class LinkFigures:
+    """Figures of `eishil bench link`.
+
+    `frames`: put on the damaged line, both ways; of their bytes `damaged` were changed, dropped or doubled. `lost`:
+    exchanges given up; `wrong`: estimates that differ from the undisturbed run's, in all campaigns together.
+    `random_bytes`: taken by each parser; `accepted`: frames that either found in them; `grown_bytes`: of the device's
+    memory meanwhile. `wire_utilisation`: step traffic of the busier direction over what a paced pseudo-terminal at
+    `baud_Bd` carries. `speedup_over_stop_and_wait`: steps per second under QEMU, a window of requests over one.
+    """
+
+    frames: int
+    damaged: int
+    lost: int
+    wrong: int
+    bit_equal: bool
+    resets: int
+    closed_ports: int
+    kills: int
+    random_bytes: int
+    accepted: int
+    grown_bytes: int
+    baud_Bd: int
+    wire_utilisation: float
+    steps_per_s_stop_and_wait: float
+    steps_per_s_windowed: float
+    speedup_over_stop_and_wait: float
+    round_trip_median_ms: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One model with its images and the sample's cells; made in a scratch folder."""
+
+    model: Model
+    image: FirmwareImage
+    cells: Sequence[Trajectory]
+
+    @classmethod
+    def make(cls, model: Model, env: str, folder: Path) -> Bench:
+        """Generate and build in `folder`."""
+        from eishil.dataset.recipe import Recipe
+        from eishil.dataset.tables import Dataset
+
+        generate(model, folder / "generated")
+        image = build_firmware(env, folder / "generated", folder / env)
+        recipe = Recipe.load(DATASETS / "recipes" / "first_light.toml")
+        return cls(model, image, held_out_trajectories(Dataset.open(DATASETS / "sample"), recipe, model))
+
+    @property
+    def lives(self) -> list[list[StepInput]]:
+        """What is sent, by cell."""
+        return [[spectrum.measured for spectrum in cell.spectra] for cell in self.cells]
+
+    def undisturbed(self) -> list[tuple[object, ...]]:
+        """The estimates of all cells, as bits."""
+        with open_dut("native", self.image) as dut:
+            session = Session(dut, self.model)
+            return [bits(step.output) for life in self.lives for step in stream(session, life)]
+
+
+@dataclass
+class Disturbed:
+    """What a disturbed run gave, over as many rounds of all cells as it took."""
+
+    frames: int = 0
+    damaged: int = 0
+    lost: int = 0
+    wrong: int = 0
+    resets: int = 0
+    closed: int = 0
+
+
+def bits(output: StepOutput) -> tuple[object, ...]:
+    """Everything of an estimate, its floats as the bytes of float32."""
+    floats = (np.float32(output.nis), output.x, output.P, output.readout, output.readout_sigma)
+    return (output.status, output.n_used, *(np.asarray(value, np.float32).tobytes() for value in floats))
+
+
+def disturb(bench: Bench, faults: Faults, seed: int, *, frames: int = 0, resets: int = 0) -> Disturbed:
+    """Stream all cells again and again behind a bad line, until so many frames went and so many resets happened."""
+    expected, found = bench.undisturbed(), Disturbed()
+    dut = ChaosDut(open_dut("native", bench.image), seed, faults)
+    with dut:
+        sizes = bench.model.dimensions()
+        link = Link(dut, sizes, window=WINDOW, waits_s=IMPATIENT_s, hello_waits_s=IMPATIENT_s)
+        session = Session(dut, bench.model, SteadyLink(link, dut))
+        session.hello()
+        while dut.frames < frames or dut.counts["reset"] < resets:
+            answers = [bits(step.output) for life in bench.lives for step in stream(session, life)]
+            found.wrong += sum(one != other for one, other in zip(answers, expected, strict=True))
+    counts = dut.counts
+    found.frames, found.lost = dut.frames, session.link.statistics.lost
+    found.damaged = counts["flip"] + counts["drop"] + counts["double"]
+    found.resets, found.closed = counts["reset"], counts["close"]
+    return found
+
+
+def parse_noise(bench: Bench, n_bytes: int, seed: int) -> tuple[int, int]:
+    """Random bytes into both parsers: frames that were found in them, and bytes by which the device's memory grew."""
+    rng = np.random.default_rng(seed)
+    reader, accepted = FrameReader(4096), 0
+    with open_dut("native", bench.image) as dut:
+        session = Session(dut, bench.model)
+        session.hello()
+        before, memory = session.status().frames_received, _resident_bytes(dut)
+        for _ in range(0, n_bytes, _CHUNK_bytes):
+            noise = rng.bytes(_CHUNK_bytes)
+            accepted += sum(1 for _ in reader.push(noise))
+            dut.write(noise)
+        accepted += session.status().frames_received - before - 1
+        return accepted, _resident_bytes(dut) - memory
+
+
+def kill(bench: Bench, kills: int, seed: int, folder: Path) -> tuple[int, bool]:
+    """Kills of the host, each gone on from its journal; whether every estimate was that of the undisturbed run."""
+    source = folder / "undisturbed.journal"
+    files = {
+        MODEL_FILE: bench.model.to_json().encode(),
+        NETWORK_FILE: (DATASETS / "models" / "first_light" / NETWORK_FILE).read_bytes(),
+    }
+    with open_dut("native", bench.image) as dut:
+        logbook = open_logbook(source, journal_header(bench.model, bench.image, 0, {}), files, resume=False)
+        with logbook.journal:
+            for _ in DeviceRun(dut, bench.model, bench.image.build_id, logbook=logbook).answers(bench.cells):
+                pass
+    rng = np.random.default_rng(seed)
+    campaign = kill_campaign(source, "native", bench.image.env, bench.image.elf, folder, kills, rng)
+    return campaign.kills, campaign.bit_equal
+
+
+def utilise(bench: Bench, steps: int, baud_Bd: int) -> float:
+    """Step traffic of the busier direction over what the wire could have carried meanwhile."""
+    from eishil_bench.dut import target_spec
+    from eishil_bench.dut.serial import SerialDut
+
+    life = _repeated(bench.lives, steps)
+    spec = target_spec("nucleo_f446re").model_copy(update={"baud": baud_Bd})
+    with open_dut("native", bench.image) as device, PacedPty(device) as line, SerialDut(spec, line.path) as port:
+        session = Session(port, bench.model, window=WINDOW)
+        session.hello()
+        stream(session, life[:WINDOW])
+        started_s = time.perf_counter()
+        stream(session, life)
+        elapsed_s = time.perf_counter() - started_s
+    sizes = bench.model.dimensions()
+    busier = max(_frame_bytes(f"step_{way}", sizes) for way in ("request", "reply"))
+    return steps * busier * BITS_PER_BYTE / baud_Bd / elapsed_s
+
+
+def speed(bench: Bench, target: str, steps: int, window: int) -> tuple[float, float]:
+    """Steps per second on an emulator, and the median round trip of a step in ms."""
+    life = _repeated(bench.lives, steps)
+    with open_dut(target, bench.image) as dut:
+        link = Link(dut, bench.model.dimensions(), window=window)
+        session = Session(dut, bench.model, SteadyLink(link, dut))
+        session.hello()
+        stream(session, life[:WINDOW])
+        started_s = time.perf_counter()
+        stream(session, life)
+        elapsed_s = time.perf_counter() - started_s
+        return steps / elapsed_s, 1e3 * float(np.median(link.round_trips_s))
+
+
+def bench_link(progress: Progress, scale: float = 1.0, seed: int = 0) -> LinkFigures:
+    """All campaigns; `scale` makes them shorter."""
+    model = Model.load(DATASETS / "models" / "first_light" / MODEL_FILE)
+
+    def count(full: int) -> int:
+        return max(1, int(full * scale))
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        # A reply of 16 states would get through such a line once in a thousand times.
+        small = Bench.make(with_modes_as_states(model), "native", folder / "small")
+        whole = Bench.make(model, "native", folder / "whole")
+        emulated = Bench.make(model, "nucleo_f446re", folder / "emulated")
+        progress("link", 1, 6, "damaged bytes")
+        noisy = disturb(small, ONLY_BYTES, seed, frames=count(100_000))
+        progress("link", 2, 6, "resets and closed ports")
+        reset = disturb(whole, replace(USUAL, reset=RESETS, close=RESETS), seed + 1, resets=count(100))
+        progress("link", 3, 6, "random bytes")
+        accepted, grown_bytes = parse_noise(whole, count(10_000_000), seed + 2)
+        progress("link", 4, 6, "kills of the host")
+        kills, same_after_kills = kill(whole, count(100), seed + 3, folder)
+        progress("link", 5, 6, "speed")
+        utilisation = utilise(whole, count(1000), BAUD_Bd)
+        slow, round_trip_ms = speed(emulated, "qemu", count(1000), 1)
+        fast, _ = speed(emulated, "qemu", count(1000), WINDOW)
+        progress("link", 6, 6)
+    wrong = noisy.wrong + reset.wrong
+    return LinkFigures(
+        frames=noisy.frames,
+        damaged=noisy.damaged,
+        lost=noisy.lost + reset.lost,
+        wrong=wrong,
+        bit_equal=wrong == 0 and same_after_kills,
+        resets=reset.resets,
+        closed_ports=reset.closed,
+        kills=kills,
+        random_bytes=count(10_000_000),
+        accepted=accepted,
+        grown_bytes=grown_bytes,
+        baud_Bd=BAUD_Bd,
+        wire_utilisation=utilisation,
+        steps_per_s_stop_and_wait=slow,
+        steps_per_s_windowed=fast,
+        speedup_over_stop_and_wait=fast / slow,
+        round_trip_median_ms=round_trip_ms,
+    )
+
+
+def save(figures: LinkFigures, path: Path) -> None:
+    """Write the figures as JSON."""
+    write_atomic(path, json.dumps(asdict(figures), indent=1) + "\n")
+
+
+def _repeated(lives: Sequence[Sequence[StepInput]], steps: int) -> list[StepInput]:
+    one = [spectrum for life in lives for spectrum in life]
+    return [one[index % len(one)] for index in range(steps)]
+
+
+def _frame_bytes(message: str, sizes: dict[str, int]) -> int:
+    """Encoded, at the least: header, body and CRC-32, code bytes of COBS, delimiter."""
+    data = sum(wire.dtype(wire.BY_NAME[name], sizes).itemsize for name in ("header", message)) + CRC_BYTES
+    return data + 1 + data // 255 + 1
+
+
+def _resident_bytes(dut: Dut) -> int:
+    """Memory of a target that is a process."""
+    assert isinstance(dut, ProcessDut)
+    pages = int(Path(f"/proc/{dut.pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def command(path: Path | None, scale: float) -> None:
+    """Run the campaigns, tell the figures, and write them where wanted."""
+    from eishil_bench import terminal
+    from eishil_bench.dut import require_emulator, target_spec
+
+    require_emulator(target_spec("qemu"))
+    with terminal.progress_bars() as progress:
+        figures = bench_link(progress, scale)
+    if path is not None:
+        save(figures, path)
+    for name, value in asdict(figures).items():
+        terminal.results_console().print(f"{name:<28} {value:g}" if isinstance(value, float) else f"{name:<28} {value}")

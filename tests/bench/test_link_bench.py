@@ -1,0 +1,72 @@
+"""The campaigns of `eishil bench link`, shortened; the full ones are the command's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eishil import wire
+from eishil.network.onnx_files import load_float_network
+from eishil_bench import link_bench
+from eishil_bench.chaos import USUAL
+from eishil_bench.framing import encode
+from eishil_bench.link_bench import DATASETS, Bench
+from eishil_bench.model_variants import with_modes_as_states
+from support.simulated_cells import simulated_cells
+
+
+@pytest.fixture(scope="module")
+def whole(first_light_model, native_image) -> Bench:
+    network = load_float_network(DATASETS / "models" / "first_light" / "network_float.onnx")
+    return Bench(
+        first_light_model, native_image, simulated_cells(first_light_model, network, cells=2, steps=30, seed=4)
+    )
+
+
+def test_damaged_bytes_cost_nothing_but_time(first_light_model, tmp_path):
+    bench = Bench.make(with_modes_as_states(first_light_model), "native", tmp_path)
+    found = link_bench.disturb(bench, link_bench.ONLY_BYTES, 3, frames=1500)
+    assert found.frames >= 1500 and (found.lost, found.wrong) == (0, 0)
+    assert found.damaged > 1500, "a hundredth of frames of more than a hundred bytes"
+
+
+def test_resets_and_closed_ports_cost_nothing_but_time(whole):
+    found = link_bench.disturb(whole, replace(USUAL, reset=4e-5, close=4e-5), 5, resets=6)
+    assert found.resets >= 6 and found.closed > 0
+    assert (found.lost, found.wrong) == (0, 0)
+
+
+def test_a_wrong_estimate_would_be_counted(whole, monkeypatch):
+    honest = Bench.undisturbed
+    monkeypatch.setattr(Bench, "undisturbed", lambda self: [("wrong",), *honest(self)[1:]])
+    found = link_bench.disturb(whole, replace(link_bench.ONLY_BYTES, flip=0, drop=0, double=0), 0, frames=3)
+    assert found.wrong == 1
+
+
+def test_noise_is_no_frame_and_takes_no_memory(whole):
+    accepted, grown_bytes = link_bench.parse_noise(whole, 400_000, 6)
+    assert accepted == 0
+    assert grown_bytes < 200_000, "half of the noise would be seen"
+
+
+def test_a_frame_in_the_noise_would_be_counted(whole, monkeypatch):
+    hello = np.zeros((), wire.dtype(wire.HEADER, {}))
+    hello["type"] = wire.BY_NAME["status_request"].code
+    frame = encode(hello.tobytes() + bytes(4))
+
+    class NotRandom:
+        def bytes(self, n):
+            return b"\0" + frame + b"\1" * (n - len(frame) - 1)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: NotRandom())
+    # Once in each of two chunks, in either parser.
+    assert link_bench.parse_noise(whole, 8192, 0)[0] == 4
+
+
+def test_line_is_paced_at_its_rate_and_the_window_fills_it(whole):
+    """No more than the wire carries; how near one comes is the machine's matter and the command's figure."""
+    utilisation = link_bench.utilise(whole, 60, 921_600)
+    assert 0.3 < utilisation <= 1.0
+    assert 0.3 < link_bench.utilise(whole, 10, 115_200) <= 1.0
