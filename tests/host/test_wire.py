@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from eishil import wire
+from eishil import wire, wire_page
 
 SIZES = wire.dimensions(n_states=5, n_frequencies=11, n_inputs=6, n_readouts=1)
 STRUCT_CODE = {"u1": "B", "u2": "H", "u4": "I", "i2": "h", "i4": "i", "f4": "f"}
@@ -71,3 +72,17 @@ def test_a_message_survives_bytes() -> None:
     record["voltage_V"], record["z_imag_ohm"][3] = 3.7, -0.01
     back = np.frombuffer(record.tobytes(), dtype)[0]
     assert back["voltage_V"] == np.float32(3.7) and back["z_imag_ohm"][3] == np.float32(-0.01)
+
+
+def test_the_page_of_the_protocol_is_up_to_date() -> None:
+    """Remade by `python -m eishil.wire_page docs/protocol.md`."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    assert wire_page.page(page) == page
+    for message in (wire.HEADER, *wire.MESSAGES):
+        for field in message.fields:
+            assert f"| `{field.name}` |" in page
+
+
+def test_a_page_without_its_marker_is_refused() -> None:
+    with pytest.raises(ValueError, match="the page has no line"):
+        wire_page.page("# A page")
