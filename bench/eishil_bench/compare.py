@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eishil_bench.results import CellError, Comparison, CountPerStep, SohBand, StateDifference
+from eishil_bench.bootstrap import cell_means, interval
+from eishil_bench.results import CellError, Comparison, CountPerStep, EndOfLife, SohBand, StateDifference
 from eishil_bench.run_table import matrix
 
 Array = NDArray[np.float64]
 
 BAND_WIDTH = 0.05
+END_OF_LIFE = 0.8  # of a cell's cycles
 WORST_CELLS = 5
 
 
@@ -43,6 +45,9 @@ def compare(table: pd.DataFrame, state_names: Sequence[str], *, counted: bool) -
         nis_per_observation_device=nis_per_observation(table, "device"),
         count_per_step=count_per_step(table) if counted else None,
         states=states,
+        soh_rmse_device_interval=interval(np.sqrt(cell_means(table, np.square(device)))),
+        coverage_2_sigma_interval=interval(cell_means(table, within(table, "device", 2).astype(np.float64))),
+        end_of_life=end_of_life(table),
         soh_bands=soh_bands(table),
         worst_cells=worst_cells(table),
     )
@@ -60,7 +65,12 @@ def rms(values: Array) -> float:
 
 def coverage(table: pd.DataFrame, who: str, sigmas: float) -> float:
     """Fraction of labels within so many standard deviations of the estimate."""
-    return float(np.mean(np.abs(errors(table, who)) <= sigmas * table[f"{who}_soh_sigma"].to_numpy()))
+    return float(np.mean(within(table, who, sigmas)))
+
+
+def within(table: pd.DataFrame, who: str, sigmas: float) -> NDArray[np.bool_]:
+    """Which labels lie within so many standard deviations of the estimate, (rows,)."""
+    return np.asarray(np.abs(errors(table, who)) <= sigmas * table[f"{who}_soh_sigma"].to_numpy())
 
 
 def nis_per_observation(table: pd.DataFrame, who: str) -> float:
@@ -99,9 +109,21 @@ def soh_bands(table: pd.DataFrame) -> list[SohBand]:
             rmse_reference=rms(errors(band, "reference")),
             rmse_device=rms(errors(band, "device")),
             rmse_prior=rms(errors(band, "prior")),
+            coverage_2_sigma=coverage(band, "device", 2),
         )
         for low, band in sorted(table.groupby(lower.round(4)), reverse=True)
     ]
+
+
+def end_of_life(table: pd.DataFrame) -> EndOfLife:
+    """Errors over the last fifth of each cell's cycles."""
+    last = table[table["cycles"] >= END_OF_LIFE * table.groupby("cell_id")["cycles"].transform("max")]
+    return EndOfLife(
+        spectra=len(last),
+        rmse_reference=rms(errors(last, "reference")),
+        rmse_device=rms(errors(last, "device")),
+        coverage_2_sigma=coverage(last, "device", 2),
+    )
 
 
 def worst_cells(table: pd.DataFrame) -> list[CellError]:

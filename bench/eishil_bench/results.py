@@ -72,6 +72,23 @@ class SohBand(_Part):
     rmse_reference: float
     rmse_device: float
     rmse_prior: float
+    coverage_2_sigma: float  # of the device
+
+
+class EndOfLife(_Part):
+    """Spectra from four fifths of each cell's cycles on."""
+
+    spectra: int
+    rmse_reference: float
+    rmse_device: float
+    coverage_2_sigma: float  # of the device
+
+
+class Interval(_Part):
+    """95 % of the figures that held-out cells drawn again give (`eishil_bench.bootstrap`)."""
+
+    low: float
+    high: float
 
 
 class CellError(_Part):
@@ -117,6 +134,9 @@ class Comparison(_Part):
     nis_per_observation_device: float
     count_per_step: CountPerStep | None
     states: list[StateDifference]
+    soh_rmse_device_interval: Interval
+    coverage_2_sigma_interval: Interval
+    end_of_life: EndOfLife
     soh_bands: list[SohBand]
     worst_cells: list[CellError]
 
@@ -124,7 +144,7 @@ class Comparison(_Part):
 class Results(Comparison):
     """The whole file."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     recipe: str
     description: str
     target: str

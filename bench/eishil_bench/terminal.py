@@ -14,7 +14,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from eishil.progress import Progress
-from eishil_bench.report.words import bound_text, figure_text
+from eishil_bench.report.words import bound_text, figure_text, interval_text
 from eishil_bench.results import Results
 from eishil_bench.stamps import Made
 
@@ -135,13 +135,17 @@ def _summary(results: Results) -> Table:
     table = Table(title=f"{results.recipe} on {results.target}", title_justify="left", show_header=False, box=None)
     count = results.count_per_step
     cost = f"{count.median:,.0f} median, {count.p99:,.0f} p99, {count.max:,} max" if count else ""
-    size = results.size
+    size, late = results.size, results.end_of_life
     rows = {
         "measured on": f"{results.cells} held-out cells, {results.spectra} spectra, {results.masked_spectra} masked",
         "SOH error, rms": f"{results.soh_rmse_device:.2%} device, {results.soh_rmse_reference:.2%} reference, "
-        f"{results.soh_rmse_prior:.2%} drift only",
+        f"{results.soh_rmse_prior:.2%} drift only; device over cells drawn again "
+        f"{interval_text(results.soh_rmse_device_interval, 2)}",
         "device - reference": f"{results.rms_soh_difference:.3%} rms, {results.max_abs_soh_difference:.3%} at worst",
-        "within 2 sigma": f"{results.coverage_2_sigma:.1%} device, {results.coverage_2_sigma_reference:.1%} reference",
+        "within 2 sigma": f"{results.coverage_2_sigma:.1%} device, {results.coverage_2_sigma_reference:.1%} reference; "
+        f"device over cells drawn again {interval_text(results.coverage_2_sigma_interval, 1)}",
+        "end of life": f"{late.rmse_device:.2%} rms, {late.coverage_2_sigma:.1%} within 2 sigma, device, last fifth of "
+        f"each cell's cycles ({late.spectra} spectra)",
         f"{results.clock} per step": cost,
         "link": f"{results.link.frames} frames, {results.link.retries} retries, {results.link.crc_errors} damaged, "
         f"{results.link.lost} lost",

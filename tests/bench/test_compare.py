@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from eishil.errors import EishilError, RecipeError
-from eishil_bench import compare, run_table
+from eishil_bench import bootstrap, compare, run_table
 from eishil_bench.limits import LIMITS_PATH, Limit, check_all, load_limits, sentence
 from eishil_bench.results import Comparison
 
@@ -69,6 +69,34 @@ def test_bands_hold_every_spectrum_once_with_the_lower_edge_inside():
     bands = compare.soh_bands(table())
     assert [(round(band.soh_from, 9), band.spectra) for band in bands] == [(1.0, 1), (0.95, 1), (0.9, 1), (0.8, 1)]
     assert bands[-1].rmse_device == pytest.approx(0.03) and bands[-1].rmse_prior == pytest.approx(0.04)
+
+
+def test_coverage_is_given_where_the_cells_are_old_too():
+    figures = compare.compare(table(), ["p", "q"], counted=True)
+    # device in sigmas, by row: 0.5, 0.5, 1.5 and 3; the last fifth of each cell's cycles is its second spectrum
+    assert [band.coverage_2_sigma for band in figures.soh_bands] == [1.0, 1.0, 1.0, 0.0]
+    late = figures.end_of_life
+    assert (late.spectra, late.coverage_2_sigma) == (2, 0.5)
+    assert late.rmse_device == pytest.approx(np.sqrt((1 + 9) / 2) / 100)
+    assert late.rmse_reference == pytest.approx(0.01)
+
+
+def test_interval_is_that_of_whole_cells_drawn_again():
+    """Two cells with rms 1 and 3 percent: a draw has a mean square of 1, 5 or 9, with probability 1/4, 1/2 and 1/4."""
+    figures = compare.compare(table(), ["p", "q"], counted=True)
+    assert figures.soh_rmse_device_interval.low == pytest.approx(0.01)
+    assert figures.soh_rmse_device_interval.high == pytest.approx(0.03)
+    assert (figures.coverage_2_sigma_interval.low, figures.coverage_2_sigma_interval.high) == (0.5, 1.0)
+
+
+def test_interval_is_as_wide_as_theory_says():
+    """40 cells of 5 equal values each: the mean scatters by std / sqrt(40), not by std / sqrt(200)."""
+    values = np.repeat(np.random.default_rng(2).normal(0.0, 1.0, 40), 5)
+    cells = pd.DataFrame({"cell_id": np.repeat([f"c{i}" for i in range(40)], 5)})
+    found = bootstrap.interval(bootstrap.cell_means(cells, values))
+    expected = 2 * 1.96 * values[::5].std() / np.sqrt(40)
+    assert found.high - found.low == pytest.approx(expected, rel=0.1)
+    assert found == bootstrap.interval(bootstrap.cell_means(cells, values)), "seeded"
 
 
 def test_without_a_counter_there_is_no_count():

@@ -97,6 +97,15 @@ def test_page_has_the_verdict_every_limit_and_every_missed_one(measurement_and_m
     assert figure_text(results.soh_rmse_device, "soh_rmse_device") in text
 
 
+def test_page_tells_how_the_old_cells_do_and_how_far_figures_scatter(measurement_and_model):
+    results = judged(measurement_and_model, load_limits())
+    text = page(measurement_and_model, results)
+    for band in (*results.soh_bands, results.end_of_life):
+        assert f'<td class="n">{100 * band.coverage_2_sigma:.1f}%</td></tr>' in text
+    for interval, decimals in ((results.soh_rmse_device_interval, 2), (results.coverage_2_sigma_interval, 1)):
+        assert f"({interval.low:.{decimals}%} to {interval.high:.{decimals}%})" in text
+
+
 def test_count_is_named_for_what_it_is(measurement_and_model):
     emulated = page(measurement_and_model, judged(measurement_and_model, load_limits()))
     assert "executed instructions of the emulated core, not cycles" in emulated

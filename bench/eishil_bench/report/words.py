@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eishil_bench.results import Check, Results
+from eishil_bench.results import Check, Interval, Results
 
 CLOCK_WORDS = {
     "instructions": "executed instructions of the emulated core, not cycles",
@@ -23,6 +23,11 @@ def figure_text(value: float | None, name: str) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def interval_text(interval: Interval, decimals: int) -> str:
+    """An interval of fractions, as in `0.91% to 1.06%`."""
+    return f"{interval.low:.{decimals}%} to {interval.high:.{decimals}%}"
+
+
 def bound_text(check: Check) -> str:
     """A limit's bounds in the units of its figure, as in `90% to 99%` or `≤ 1.6%`."""
     least, most = (figure_text(bound, check.figure) for bound in (check.at_least, check.at_most))
@@ -38,10 +43,13 @@ def headline(results: Results) -> list[tuple[str, str, str]]:
         results.max_abs_soh_difference,
         f", {size.stack_bytes:,} B stack at worst" if size.stack_bytes else "",
     )
+    rmse = interval_text(results.soh_rmse_device_interval, 2)
+    within, late = interval_text(results.coverage_2_sigma_interval, 1), results.end_of_life
     tiles = [
-        ("SOH error", f"{results.soh_rmse_device:.2%}", f"rms; drift only {results.soh_rmse_prior:.2%}"),
+        ("SOH error", f"{results.soh_rmse_device:.2%}", f"rms ({rmse}); drift only {results.soh_rmse_prior:.2%}"),
         ("Device − reference", f"{results.rms_soh_difference:.3%}", f"rms; at worst {worst:.2%}"),
-        ("Labels within 2 σ", f"{results.coverage_2_sigma:.1%}", "a Gaussian has 95.4%"),
+        ("Labels within 2 σ", f"{results.coverage_2_sigma:.1%}", f"({within}); a Gaussian has 95.4%"),
+        ("End of life", f"{late.rmse_device:.2%}", f"rms; {late.coverage_2_sigma:.1%} within 2 σ"),
     ]
     if count:
         name = f"{results.clock.replace('_', ' ').capitalize()} per step"
