@@ -10,6 +10,10 @@ need() { # need PACKAGE TEST...: PACKAGE is missing unless TEST succeeds
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 has_newlib() { printf '#include <string.h>\n' | arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -E - ; }
+has_libfuzzer() {
+    printf '#include <stddef.h>\nint LLVMFuzzerTestOneInput(const char *d, size_t n) { return d == 0 && n > 0; }\n' |
+        clang -fsanitize=fuzzer -x c - -o /dev/null
+}
 has_libc_headers() { printf '#include <string.h>\n' | cc -E - ; }
 
 need gcc command -v cc
@@ -17,7 +21,12 @@ need libc6-dev has_libc_headers
 need gcc-arm-none-eabi command -v arm-none-eabi-gcc
 need libnewlib-arm-none-eabi has_newlib
 need qemu-system-arm command -v qemu-system-arm
+need cppcheck command -v cppcheck
 need python3-venv "${PYTHON:-python3}" -m ensurepip --version
+if [ "${1:-}" = fuzz ]; then
+    need clang command -v clang
+    need libclang-rt-dev has_libfuzzer
+fi
 
 [ -n "$missing" ] || exit 0
 install="apt-get install --yes --no-install-recommends$missing"

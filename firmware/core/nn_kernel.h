@@ -167,7 +167,7 @@ static inline int32_t nn_clamp_argument(int32_t argument)
 static inline int32_t nn_tanh(int32_t argument)
 {
     const int32_t clamped = nn_clamp_argument(argument);
-    const int32_t sign = clamped >> 31;
+    const int32_t sign = clamped < 0 ? -1 : 0;
     const uint32_t magnitude = (uint32_t)((clamped ^ sign) - sign);
     const uint32_t entry = nn_tanh_table[magnitude >> 6];
     /* ((T << 6) + D f + 32 >> 6) + 8 >> 4 in one shift. Only the first slope, 2^10, reaches into the node's bits; its

@@ -10,7 +10,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-FLAGS = ("-std=c11", "-shared", "-fPIC", "-march=native")
+# Vectors as wide as the processor's halve the time of a spectrum. Without contraction to fused multiply-add, which GCC
+# leaves off in ISO mode and Clang does not, every processor gets the same bits.
+FLAGS = ("-std=c11", "-shared", "-fPIC", "-march=native", "-ffp-contract=off")
 DEADLINE_S = 300.0
 
 
@@ -38,7 +40,7 @@ def shared_library(source: str, *flags: str) -> Path | None:
         return None
     try:
         identity = _identity(command)
-        key = hashlib.sha256("\0".join((identity, *flags, source)).encode()).hexdigest()[:32]
+        key = hashlib.sha256("\0".join((identity, *FLAGS, *flags, source)).encode()).hexdigest()[:32]
         library = cache_directory() / f"{key}.so"
         return library if library.exists() else _compile(command, source, flags, library)
     except (OSError, subprocess.SubprocessError):

@@ -22,8 +22,7 @@ import numpy as np
 import pybamm
 from numpy.typing import NDArray
 
-from eishil.cell.parameters import parameter_values, scalar
-from eishil.errors import EishilError
+from eishil.cell.parameters import parameter_values, scalar, unusable
 
 Floats = NDArray[np.float64]
 EDGE = 1e-6  # PyBaMM's distance of a stoichiometry from 0 and 1
@@ -72,7 +71,7 @@ def fresh_cell(parameter_set: str) -> FreshCell:
     try:
         return _fresh_cell(parameter_set)
     except KeyError as error:
-        raise EishilError(f"parameter set {parameter_set!r} has no two plain electrodes: {error.args[0]}") from None
+        raise unusable(parameter_set, error) from None
 
 
 def _fresh_cell(parameter_set: str) -> FreshCell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,6 +14,8 @@ import pybamm
 
 from eishil.errors import EishilError
 
+# Sets of two plain electrodes with all that `OPTIONS` need.
+USABLE = ("Ai2020", "Chen2020", "Marquis2019", "Mohtat2020", "NCA_Kim2011", "OKane2022", "Ramadass2004")
 MODELS = ("DFN", "SPMe", "SPM")
 # Without a film (thickness 0) and without contact resistance these options equal the plain model to 3e-13 in Z.
 OPTIONS = {"surface form": "differential", "SEI": "constant", "contact resistance": "true"}
@@ -55,12 +58,20 @@ def parameter_values(parameter_set: str) -> Any:
     Raises
     ------
     EishilError
-        PyBaMM has no such set; the sentence lists some that it has.
+        PyBaMM has no such set; the sentence lists those that can be used.
     """
     known = sorted(pybamm.parameter_sets)
     if parameter_set not in known:
-        raise EishilError(f"parameter set {parameter_set!r} is unknown; PyBaMM has {', '.join(known)}")
+        raise EishilError(f"parameter set {parameter_set!r} is unknown; use one of {', '.join(USABLE)}")
     return pybamm.ParameterValues(parameter_set)
+
+
+def unusable(parameter_set: str, error: Exception) -> EishilError:
+    """What PyBaMM's exception means to whoever named the parameter set."""
+    reason = str(error.args[0] if error.args else error).splitlines()[0]
+    lacking = re.match(r"Parameter '(.+?)' not found", reason)
+    reason = f"it has no {lacking[1]!r}" if lacking else reason
+    return EishilError(f"parameter set {parameter_set!r} cannot be used: {reason}; use one of {', '.join(USABLE)}")
 
 
 def scalar(parameter_set: str, name: str) -> float:
@@ -68,9 +79,8 @@ def scalar(parameter_set: str, name: str) -> float:
     try:
         return float(parameter_values(parameter_set)[name])
     except (KeyError, TypeError, ValueError):
-        raise EishilError(
-            f"parameter set {parameter_set!r} cannot be used: {name!r} has to be there and a single number"
-        ) from None
+        reason = f"{name!r} has to be there and a single number"
+        raise unusable(parameter_set, ValueError(reason)) from None
 
 
 def discretised(parameter_set: str, model: str, mesh: str) -> Any:
@@ -89,8 +99,7 @@ def discretised(parameter_set: str, model: str, mesh: str) -> Any:
         built = simulation(parameter_values(parameter_set).copy(), model, MESHES[mesh])
         built.build()
     except (KeyError, TypeError, ValueError, pybamm.ModelError, pybamm.OptionError) as error:
-        reason = str(error.args[0] if error.args else error).splitlines()[0]
-        raise EishilError(f"parameter set {parameter_set!r} cannot be used with {model}: {reason}") from error
+        raise unusable(parameter_set, error) from error
     return built.built_model
 
 

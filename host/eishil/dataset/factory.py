@@ -1,7 +1,7 @@
 """Make a data set: design, label, solve in parallel, judge, write. An interrupted run goes on where it was.
 
-Finished chunks lie in `work/` beside the tables until the data set is whole; they carry in their names what they were
-made from, so that another recipe or another version never picks them up.
+Finished chunks lie in `work/` beside the tables until the data set is whole. They carry in their names what they were
+made from, so that another recipe, version or code never picks them up, and begin with their SHA-256.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import joblib
 import numpy as np
@@ -28,12 +29,14 @@ from eishil.dataset import quality
 from eishil.dataset.design import MODES, design
 from eishil.dataset.recipe import DATASET_SECTIONS, Recipe
 from eishil.dataset.tables import write_dataset
-from eishil.errors import EishilError
-from eishil.files import write_atomic
+from eishil.errors import EishilError, RecipeError
+from eishil.files import sha256_file, write_atomic
+from eishil.processes import tie_worker
 from eishil.progress import Progress
 from eishil.versions import versions
 
 STAGE = "dataset"
+SOURCES = Path(__file__).resolve().parents[1]
 CHUNK_SAMPLES = 1000
 COMPILE_FROM_SAMPLES = 150_000  # compiling the Jacobian takes half a minute and saves 0.15 ms a spectrum
 
@@ -51,7 +54,7 @@ class _Work:
     def chunks(self) -> list[tuple[slice, Path]]:
         starts = range(0, len(self.inputs), self.chunk_samples)
         return [
-            (slice(start, start + self.chunk_samples), self.directory / f"{self.key}-{start:07d}.npz")
+            (slice(start, start + self.chunk_samples), self.directory / f"{self.key}-{start:07d}.chunk")
             for start in starts
         ]
 
@@ -66,17 +69,22 @@ def generate(
 ) -> dict[str, Any]:
     """Write `samples.parquet`, `spectra.parquet` and `manifest.json` to `out_dir`; give figures for the terminal.
 
-    The bytes depend on the recipe and the versions in the manifest, not on `workers` or `chunk_samples`.
+    On one machine the bytes depend on the recipe and the versions in the manifest, not on `workers` or `chunk_samples`.
+    Elsewhere the last digits may differ: the C library's exp and log do from processor to processor, and without a C
+    compiler numpy solves the linear systems.
     """
     samples = design(recipe)
     if samples.empty:
         raise EishilError(f"{recipe_path}: population: there are no cells; give trajectories or snapshots")
     aged = AgedState(**{name: samples[name].to_numpy() for name in MODES})
-    state = snapshot(recipe.cell.parameter_set, aged, samples["soc"].to_numpy(), samples["temperature_degC"].to_numpy())
+    soc, temperature_degC = samples["soc"].to_numpy(), samples["temperature_degC"].to_numpy()
+    with _told_of(recipe_path):
+        state = snapshot(recipe.cell.parameter_set, aged, soc, temperature_degC)
+        built = _solver(recipe, int((state.reason == "").sum()))
     feasible = np.flatnonzero(state.reason == "")
     frequency = np.asarray(recipe.impedance.frequency_Hz)
     work = _Work(state.inputs.take(feasible), frequency, out_dir / "work", _key(recipe, chunk_samples), chunk_samples)
-    batch = _solve(recipe, work, workers, progress)
+    batch = _solve(built, work, workers, progress)
     z = np.full((len(samples), len(frequency)), np.nan, complex)
     z[feasible] = batch.z_ohm
     samples = _labelled(samples, state).assign(**_verdicts(state, feasible, batch, frequency))
@@ -86,25 +94,41 @@ def generate(
 
 
 def _key(recipe: Recipe, chunk_samples: int) -> str:
-    made_from = [recipe.dataset_sha256(), json.dumps(versions()), str(chunk_samples)]
+    made_from = [recipe.dataset_sha256(), json.dumps(versions()), str(chunk_samples), _code_sha256(SOURCES)]
     return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:16]
 
 
-def _solve(recipe: Recipe, work: _Work, workers: int, progress: Progress) -> Batch:
-    """Solve what no finished chunk has, in `workers` processes, and put all chunks together."""
+def _code_sha256(sources: Path) -> str:
+    """SHA-256 of all code that shapes a chunk."""
+    digest = hashlib.sha256()
+    for path in sorted(path for part in ("cell/*.py", "cell/*.c", "dataset/*.py") for path in sources.glob(part)):
+        digest.update(f"{path.name}\0{sha256_file(path)}\0".encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _told_of(recipe_path: Path) -> Iterator[None]:
+    """Errors of a cell that cannot be built name the recipe and its key."""
+    try:
+        yield
+    except EishilError as error:
+        raise RecipeError(f"{recipe_path}: cell.parameter_set: {error}") from error
+
+
+def _solve(built: ImpedanceSolver, work: _Work, workers: int, progress: Progress) -> Batch:
+    """Solve what no whole chunk has, in `workers` processes, and put all chunks together."""
     chunks, total = work.chunks(), len(work.inputs)
-    missing = [(part, path) for part, path in chunks if not path.exists()]
+    missing = [(part, path) for part, path in chunks if _read_chunk(path) is None]
     done = total - sum(len(work.inputs.take(part)) for part, _ in missing)
-    progress(STAGE, done, total, "building the model" if missing else "all chunks were there")
+    compiled = "spectra" if built.linear.compiled else "without a C compiler"
+    progress(STAGE, done, total, compiled if missing else "all chunks were there")
     if missing:
         work.directory.mkdir(parents=True, exist_ok=True)
-        built = _solver(recipe, total)
-        progress(STAGE, done, total, "spectra" if built.linear.compiled else "without a C compiler")
         tasks = (joblib.delayed(_solve_chunk)(built, work.inputs.take(p), work.frequency_Hz, f) for p, f in missing)
         for solved in _parallel(workers, tasks):
             done += solved
             progress(STAGE, done, total, "spectra")
-    return _concatenate([_read_chunk(path) for _, path in chunks], len(work.frequency_Hz))
+    return _concatenate([_finished_chunk(path) for _, path in chunks], len(work.frequency_Hz))
 
 
 def _solver(recipe: Recipe, samples: int) -> ImpedanceSolver:
@@ -113,7 +137,14 @@ def _solver(recipe: Recipe, samples: int) -> ImpedanceSolver:
 
 
 def _parallel(workers: int, tasks: Iterator[Any]) -> Iterator[int]:
-    pool = joblib.Parallel(n_jobs=max(1, workers), return_as="generator_unordered", pre_dispatch="n_jobs")
+    pool = joblib.Parallel(
+        n_jobs=max(1, workers),
+        backend="loky",
+        return_as="generator_unordered",
+        pre_dispatch="n_jobs",
+        initializer=tie_worker,
+        initargs=(os.getpid(),),
+    )
     return iter(pool(tasks))
 
 
@@ -122,16 +153,30 @@ def _solve_chunk(built: ImpedanceSolver, inputs: CellInputs, frequency_Hz: NDArr
     batch = built.solve(inputs, frequency_Hz)
     buffer = io.BytesIO()
     np.savez(buffer, **vars(batch))
-    write_atomic(path, buffer.getvalue())
+    content = buffer.getvalue()
+    write_atomic(path, hashlib.sha256(content).digest() + content)
     return len(inputs)
 
 
-def _read_chunk(path: Path) -> Batch:
+def _read_chunk(path: Path) -> Batch | None:
+    """A chunk, or None where there is none or it is not as it was written: it is solved again."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Batch(**arrays)
-    except (OSError, ValueError, TypeError, BadZipFile):
-        raise EishilError(f"{path}: this chunk of an earlier run is damaged; delete it and start again") from None
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    size = hashlib.sha256().digest_size
+    digest, content = data[:size], data[size:]
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return Batch(**arrays)
+
+
+def _finished_chunk(path: Path) -> Batch:
+    batch = _read_chunk(path)
+    if batch is None:
+        raise EishilError(f"{path}: this chunk was removed or changed while others were solved; start again")
+    return batch
 
 
 def _concatenate(batches: list[Batch], n_frequencies: int) -> Batch:
