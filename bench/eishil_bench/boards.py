@@ -63,6 +63,8 @@ def chosen_targets(names: Sequence[str], port: str | None = None) -> list[Target
     specs = [spec for name in dict.fromkeys(names) for spec in (_all_boards() if name == ALL else [target_spec(name)])]
     if port is not None and len(specs) > 1:
         raise TargetError("--port names one board's port; leave it out with several targets")
+    if port is not None and specs[0].kind != "serial":
+        raise TargetError(f"target {specs[0].name} has no serial port; leave out --port")
     return list({spec.name: spec for spec in specs}.values())
 
 

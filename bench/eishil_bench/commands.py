@@ -51,6 +51,7 @@ def run(recipe: Path, targets: Sequence[str], port: str | None, out: Path, worke
 
     # What can be wrong without any work is found before minutes are spent on a data set.
     specs, bounds, workspace = chosen_targets(targets, port), load_limits(), Workspace.open(recipe, out)
+    pipeline.require_cells(workspace)
     for spec in specs:
         require_emulator(spec)
     with workspace.locked():

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 import eishil
-from eishil.errors import EishilError
+from eishil.errors import EishilError, RecipeError
 from eishil.files import sha256_file
 from eishil.progress import Progress
 from eishil.versions import versions
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
     from eishil.dataset.recipe import Recipe
 
 
+# Libraries whose version decides a stage's figures or the bytes of its files.
+DATASET_LIBRARIES = ("pybamm", "casadi", "numpy", "scipy", "pyarrow")
+TRAIN_LIBRARIES = ("scikit-learn", "numpy", "scipy", "threadpoolctl", "onnx")
+QUANTIZE_LIBRARIES = ("scikit-learn", "numpy", "scipy", "onnx")
 STAGES = ("dataset", "train", "quantize", "generate")
+DEFAULT_BUILD_ROOT = Path("build")
+NEEDED_TRAJECTORIES = (
+    ("train", 2, "show how cells age"),
+    ("validation", 1, "choose the process model"),
+    ("test", 1, "are what targets are run on"),
+)
 SOURCES = Path(eishil.__file__).parent
 
 
@@ -85,8 +96,9 @@ class Workspace:
         return self.root / target / "report.html"
 
     def command(self, stage: str) -> str:
-        """The command that makes a stage of this recipe."""
-        return f"eishil {stage} {self.recipe_path}"
+        """The command that makes a stage of this recipe in this folder."""
+        elsewhere = "" if self.root.parent == DEFAULT_BUILD_ROOT else f" --out {quote(str(self.root.parent))}"
+        return f"eishil {stage} {quote(str(self.recipe_path))}{elsewhere}"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -103,6 +115,17 @@ class Workspace:
             yield
         finally:
             lock.release()
+
+
+def require_cells(workspace: Workspace) -> None:
+    """RecipeError where a population lacks the trajectories that a later stage needs of it."""
+    populations = workspace.recipe.population
+    for split, least, purpose in NEEDED_TRAJECTORIES:
+        found = getattr(populations, split).trajectories
+        if found < least:
+            raise RecipeError(
+                f"{workspace.recipe_path}: population.{split}.trajectories: {least} or more {purpose}, not {found}"
+            )
 
 
 def stage(workspace: Workspace, name: str, workers: int = 1) -> Stage:
@@ -125,7 +148,7 @@ def _dataset(workspace: Workspace, workers: int) -> Stage:
     # The recipe's values are hashed above; how they are parsed and what noise is put on later do not touch the tables.
     code = _code("cell/*.py", "dataset/*.py", but=("dataset/recipe.py", "dataset/measurement.py", "dataset/sample.py"))
     outputs = (*_tables(workspace), workspace.dataset / "manifest.json")
-    return Stage("dataset", workspace.root, {}, outputs, sections | code | _versions("pybamm", "casadi"), make)
+    return Stage("dataset", workspace.root, {}, outputs, sections | code | _versions(*DATASET_LIBRARIES), make)
 
 
 def _train(workspace: Workspace) -> Stage:
@@ -136,7 +159,7 @@ def _train(workspace: Workspace) -> Stage:
 
     depends = _sections(workspace.recipe, "seed", "network") | _code("network/*.py", but=("network/quantize.py",))
     inputs = dict.fromkeys(_tables(workspace), workspace.command("dataset"))
-    return Stage("train", workspace.root, inputs, _network(workspace), depends | _versions("scikit-learn"), make)
+    return Stage("train", workspace.root, inputs, _network(workspace), depends | _versions(*TRAIN_LIBRARIES), make)
 
 
 def _quantize(workspace: Workspace) -> Stage:
@@ -148,9 +171,9 @@ def _quantize(workspace: Workspace) -> Stage:
     inputs = dict.fromkeys(_tables(workspace), workspace.command("dataset"))
     inputs |= dict.fromkeys(_network(workspace), workspace.command("train"))
     outputs = (workspace.model / "network_int8.onnx", workspace.model / "model.json")
-    depends = _sections(workspace.recipe, "seed", "network", "filter", "measurement")
+    depends = _sections(workspace.recipe, "name", "description", "seed", "network", "filter", "measurement")
     depends |= _code("network/*.py", "filters/*.py", "model.py", "dataset/measurement.py")
-    return Stage("quantize", workspace.root, inputs, outputs, depends | _versions("scikit-learn"), make)
+    return Stage("quantize", workspace.root, inputs, outputs, depends | _versions(*QUANTIZE_LIBRARIES), make)
 
 
 def _generate(workspace: Workspace) -> Stage:

@@ -58,6 +58,13 @@ def test_unknown_target_is_told_with_the_known_ones(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_port_of_a_target_that_has_none_is_told_before_anything_is_made(tmp_path):
+    answer = eishil("run", "recipe.toml", "--target", "native", "--port", "/dev/ttyACM0", cwd=tmp_path)
+    assert answer.returncode == 2 and is_one_sentence(answer)
+    assert "target native has no serial port; leave out --port" in answer.stderr
+    assert not any(tmp_path.iterdir())
+
+
 def test_usage_error_exits_2():
     assert eishil("run").returncode == 2
     assert eishil("no-such-command").returncode == 2

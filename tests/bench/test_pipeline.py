@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from eishil.errors import EishilError
+from eishil.errors import EishilError, RecipeError
 from eishil_bench import pipeline
 from eishil_bench.pipeline import STAGES, Workspace
 from support.prepared_workspace import FIRST_LIGHT
@@ -22,7 +23,8 @@ def workspace(folder: Path, text: str) -> Workspace:
 @pytest.mark.parametrize(
     ("pattern", "replacement", "touched"),
     [
-        (r'description = ".*"', 'description = "another text"', set()),
+        (r'description = ".*"', 'description = "another text"', {"quantize"}),
+        (r'name = ".*"', 'name = "another"', {"quantize"}),
         (r"rounds = \d+", "rounds = 1", {"train", "quantize"}),
         (r"mismatch_std = \[.*\]", "mismatch_std = [0.5]", {"quantize"}),
         (r"z_relative_std = \S+", "z_relative_std = 0.5", {"quantize"}),
@@ -68,6 +70,46 @@ def test_code_of_a_stage_is_part_of_what_it_depends_on(tmp_path, monkeypatch):
     (tmp_path / "sources" / "dataset" / "measurement.py").write_text("two")
     last = {name: pipeline.stage(here, name).depends["code"] for name in STAGES}
     assert {name for name in STAGES if last[name] != after[name]} == {"quantize"}
+
+
+@pytest.mark.parametrize(
+    ("library", "touched"),
+    [
+        ("pybamm", {"dataset"}),
+        ("pyarrow", {"dataset"}),
+        ("numpy", {"dataset", "train", "quantize"}),
+        ("scipy", {"dataset", "train", "quantize"}),
+        ("scikit-learn", {"train", "quantize"}),
+        ("threadpoolctl", {"train"}),
+        ("onnx", {"train", "quantize"}),
+    ],
+)
+def test_another_version_of_a_library_touches_the_stages_that_compute_with_it(tmp_path, monkeypatch, library, touched):
+    here = workspace(tmp_path, FIRST_LIGHT.read_text())
+    before = {name: pipeline.stage(here, name).depends for name in STAGES}
+    found = pipeline.versions
+    monkeypatch.setattr(pipeline, "versions", lambda packages: found(packages) | {library: "0.0.0"})
+    after = {name: pipeline.stage(here, name).depends for name in STAGES}
+    assert {name for name in STAGES if before[name] != after[name]} == touched
+
+
+def test_commands_that_are_named_run_as_they_are(tmp_path):
+    here = workspace(tmp_path, FIRST_LIGHT.read_text())
+    assert here.command("train") == f"eishil train {tmp_path}/recipe.toml --out {tmp_path}/build"
+    spaced = Workspace(here.recipe, Path("my recipe.toml"), Path("my build") / here.recipe.name)
+    assert shlex.split(spaced.command("run")) == ["eishil", "run", "my recipe.toml", "--out", "my build"]
+    assert Workspace(here.recipe, Path("a.toml"), Path("build/first_light")).command("run") == "eishil run a.toml"
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_population_without_cells_is_told_before_any_stage(tmp_path, split):
+    changed, count = re.subn(
+        rf"(\[population\.{split}\][^\[]*?trajectories = )\d+", r"\g<1>0", FIRST_LIGHT.read_text(), count=1
+    )
+    assert count == 1
+    with pytest.raises(RecipeError, match=rf"recipe\.toml: population\.{split}\.trajectories: . or more .*, not 0"):
+        pipeline.require_cells(workspace(tmp_path, changed))
+    pipeline.require_cells(workspace(tmp_path, FIRST_LIGHT.read_text()))
 
 
 def test_one_command_at_a_time_and_the_lock_ends_with_it(tmp_path):

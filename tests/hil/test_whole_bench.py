@@ -108,9 +108,9 @@ def test_a_stage_alone_asks_for_what_it_reads(workspace, tmp_path):
     for stage, before in needs.items():
         answer = eishil(stage, recipe, "--out", empty)
         assert answer.returncode == 2
-        assert f"is missing; `eishil {before} {recipe}` makes it" in answer.stderr
+        assert f"is missing; `eishil {before} {recipe} --out {empty}` makes it" in answer.stderr
     answer = eishil("report", recipe, "--out", empty)
-    assert answer.returncode == 2 and f"`eishil run {recipe}` makes it" in answer.stderr
+    assert answer.returncode == 2 and f"`eishil run {recipe} --out {empty}` makes it" in answer.stderr
 
 
 def test_an_older_input_is_used_and_that_is_said(workspace, tmp_path):
@@ -118,5 +118,6 @@ def test_an_older_input_is_used_and_that_is_said(workspace, tmp_path):
     recipe.write_text(workspace.recipe_path.read_text().replace("knee_probability = 0.2", "knee_probability = 0.9"))
     answer = eishil("generate", recipe, "--out", workspace.root.parent)
     assert answer.returncode == 0, answer.stderr
-    remark = f"used as it is, but recipe [ageing] changed; `eishil dataset {recipe}` makes it again"
+    remedy = f"eishil dataset {recipe} --out {workspace.root.parent}"
+    remark = f"used as it is, but recipe [ageing] changed; `{remedy}` makes it again"
     assert remark in answer.stderr
