@@ -97,11 +97,12 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the journal of a run that was cut short")
     ] = False,
+    chaos: Annotated[int | None, typer.Option(metavar="SEED", help="Put a bad line in between")] = None,
 ) -> None:
     """Bring all up to date, run targets on held-out spectra, report."""
     from eishil_bench import commands
 
-    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers, resume) else 1)
+    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers, resume, chaos) else 1)
 
 
 @app.command()

@@ -41,7 +41,15 @@ def build(recipe: Path, env: str, out: Path) -> None:
     )
 
 
-def run(recipe: Path, targets: Sequence[str], port: str | None, out: Path, workers: int, resume: bool) -> bool:
+def run(
+    recipe: Path,
+    targets: Sequence[str],
+    port: str | None,
+    out: Path,
+    workers: int,
+    resume: bool,
+    chaos: int | None = None,
+) -> bool:
     """Everything from the data set to the report, on every target; whether all limits were kept."""
     from eishil_bench import run_table
     from eishil_bench.boards import chosen_targets
@@ -51,7 +59,11 @@ def run(recipe: Path, targets: Sequence[str], port: str | None, out: Path, worke
 
     # What can be wrong without any work is found before minutes are spent on a data set.
     specs, bounds, workspace = chosen_targets(targets, port), load_limits(), Workspace.open(recipe, out)
+<<<<<<< HEAD
+    specs = [spec.model_copy(update={"chaos": chaos}) for spec in specs]
+=======
     pipeline.require_cells(workspace)
+>>>>>>> base
     for spec in specs:
         require_emulator(spec)
     with workspace.locked():

@@ -29,6 +29,7 @@ from eishil_bench.session import (
     request_body,
     stream,
 )
+from eishil_bench.steady_link import SteadyLink
 from eishil_bench.stimulus import Trajectory
 
 
@@ -150,6 +151,8 @@ class DeviceRun:
             self._device.reset()
         self.identity = self._session.hello()
         refuse_stranger(self._device.name, self.identity, self._model, self._build_id)
+        if isinstance(self._session.link, SteadyLink):
+            self._session.link.raise_rate()
 
     def _recorded(self, trajectory: Trajectory, section: Section) -> list[DeviceStep]:
         session = recorded_session(self._device.name, section.exchanges, self._model)

@@ -8,17 +8,19 @@ must be what it answered before. Whoever uses the link sees nothing of it but `s
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from eishil import wire
-from eishil.errors import LineClosedError, SessionLostError, TargetError
+from eishil.errors import LineClosedError, SessionLostError, SilenceError, TargetError
 from eishil_bench.link import ByteStream, Link, LinkStatistics, Request
 
 SNAPSHOT_INTERVAL = 16
+BAUD_Bd = 115_200  # after a reset
+RATES_Bd = (921_600, 460_800, 230_400)
 # Losses without a single answer in between.
 MAX_LOSSES = 16
 REOPEN_s = 10.0
@@ -51,6 +53,7 @@ class SteadyLink:
         self._since: list[tuple[Request, np.void]] = []
         self._initialised = False
         self._resumed = self._losses = 0
+        self._is_raised = False
 
     @property
     def statistics(self) -> LinkStatistics:
@@ -84,6 +87,35 @@ class SteadyLink:
                         yield reply
             except (SessionLostError, LineClosedError) as loss:
                 self._resume(loss)
+            except SilenceError as silence:
+                if not self._is_raised:
+                    raise
+                self._lower_rate()
+                self._resume(silence)
+
+    def raise_rate(self, rates_Bd: Sequence[int] = RATES_Bd) -> int:
+        """The first of the rates that device and line can have, else the one at which they start."""
+        set_baud = getattr(self._dut, "set_baud", None)
+        if set_baud is None:
+            return BAUD_Bd
+        for rate_Bd in rates_Bd:
+            if self.exchange("baud", baud_Bd=rate_Bd)["status"] != _OK:
+                continue
+            set_baud(rate_Bd)
+            self._is_raised = True
+            try:
+                self._link.exchange("status")
+                return rate_Bd
+            except SilenceError:
+                self._lower_rate()
+                self._greet()
+        return BAUD_Bd
+
+    def _lower_rate(self) -> None:
+        """As after a reset. A device that was not reset goes back by itself when it hears nothing."""
+        self._is_raised = False
+        self._dut.set_baud(BAUD_Bd)  # type: ignore[attr-defined]
+        self._link.forget_session()
 
     # --- what a trajectory is restored from ---------------------------------------------------------------------------
 
@@ -126,6 +158,7 @@ class SteadyLink:
             try:
                 if isinstance(loss, LineClosedError):
                     self._reopen(loss)
+                    self._is_raised = False
                 self._link.forget_session()
                 self._greet()
                 if self._initialised:
@@ -136,6 +169,8 @@ class SteadyLink:
                 loss = another
 
     def _say_hello(self, fields: Mapping[str, Any]) -> np.void:
+        if self._is_raised:
+            self._lower_rate()
         try:
             self._hello = self._link.exchange("hello", **fields)
         except LineClosedError as loss:

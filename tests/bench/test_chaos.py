@@ -11,7 +11,7 @@ import pytest
 from eishil.errors import LineClosedError
 from eishil.network.onnx_files import load_float_network
 from eishil_bench.chaos import BadDirection, ChaosDut, Faults
-from eishil_bench.dut import open_dut
+from eishil_bench.dut import open_dut, target_spec
 from eishil_bench.link import Link
 from eishil_bench.session import Session, stream
 from eishil_bench.steady_link import SteadyLink
@@ -93,6 +93,12 @@ def test_no_estimate_is_changed(seed, window, native_image, first_light_model):
         found = [step.output for round in range(3) for step in stream(session, spectra)]
     assert [bits(output) for output in found] == [bits(output) for output in expected] * 3
     assert sum(dut.counts.values()) > 20 and session.link.statistics.resumed > 0
+
+
+def test_target_with_chaos_is_behind_a_bad_line(native_image):
+    spec = target_spec("native").model_copy(update={"chaos": 3})
+    assert isinstance(open_dut(spec, native_image), ChaosDut)
+    assert not isinstance(open_dut("native", native_image), ChaosDut)
 
 
 def bits(output):

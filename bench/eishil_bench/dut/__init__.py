@@ -103,6 +103,15 @@ def open_dut(target: str | TargetSpec, image: FirmwareImage, *, port: str | None
         Serial port of a board; found by its USB ids when None.
     """
     spec = target_spec(target) if isinstance(target, str) else target
+    dut = _open_dut(spec, image, port)
+    if spec.chaos is None:
+        return dut
+    from eishil_bench.chaos import ChaosDut
+
+    return ChaosDut(dut, spec.chaos)
+
+
+def _open_dut(spec: TargetSpec, image: FirmwareImage, port: str | None) -> Dut:
     if image.env != spec.env:
         raise TargetError(f"target {spec.name} runs images of {spec.env}, not of {image.env}")
     if spec.kind == "serial":

@@ -30,6 +30,7 @@ class TargetSpec(BaseModel):
     serial_number: str = ""  # serial: of the USB device, which tells two boards of a kind apart
     port: str = ""  # serial: device name or pyserial URL, where it is not to be found by itself
     probe_target: str = ""  # serial: what pyOCD calls the chip
+    chaos: int | None = None  # seed of a bad line between bench and target (`eishil run --chaos`)
     reset: Literal["pyocd", "command", "none"] = "pyocd"  # serial: how a board is reset
     reset_command: tuple[str, ...] = ()  # serial: program and arguments; see docs/boards.md for its environment
 
@@ -56,6 +57,9 @@ class Dut(Protocol):
 
     def stop(self) -> None:
         """Power off and close the line; harmless when stopped already."""
+
+    def set_baud(self, baud_Bd: int) -> None:
+        """The rate of the line, where it has one; a reset and a start give the first one back."""
 
     def reset(self) -> None:
         """Start over as after power-on, with an empty line."""
@@ -98,6 +102,9 @@ class DutBase:
 
     def stop(self) -> None:
         raise NotImplementedError
+
+    def set_baud(self, baud_Bd: int) -> None:
+        """The rate of the line, where it has one."""
 
     def reset(self) -> None:
         self.stop()

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from eishil.errors import TargetError
+from eishil.errors import LineClosedError, TargetError
 from eishil_bench.dut.base import DutBase, TargetSpec
 from eishil_bench.locks import BoardLock
 
@@ -116,7 +116,16 @@ class SerialDut(DutBase):
             reset_board(self.spec, self.serial_number)
         elif self.spec.reset == "command":
             self._power_cycle()
+        self.set_baud(self.spec.baud)
         self.discard_input()
+
+    def set_baud(self, baud_Bd: int) -> None:
+        """The rate of the port; what is still to be sent goes at the old one."""
+        try:
+            self._line().flush()
+            self._line().baudrate = baud_Bd
+        except (OSError, ValueError) as error:
+            raise LineClosedError(f"target {self.name}: the port refuses {baud_Bd} baud: {error}") from None
 
     def discard_input(self) -> None:
         """Throw away what has arrived and was not read."""
@@ -197,8 +206,8 @@ class SerialDut(DutBase):
             raise TargetError(f"target {self.name} is not open")
         return self._serial
 
-    def _gone(self, error: OSError) -> TargetError:
-        return TargetError(f"target {self.name}: the serial port failed: {error}; was the board unplugged?")
+    def _gone(self, error: OSError) -> LineClosedError:
+        return LineClosedError(f"target {self.name}: the serial port failed: {error}; was the board unplugged?")
 
 
 def _why(port: str, error: Exception) -> str:
