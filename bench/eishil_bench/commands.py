@@ -59,11 +59,8 @@ def run(
 
     # What can be wrong without any work is found before minutes are spent on a data set.
     specs, bounds, workspace = chosen_targets(targets, port), load_limits(), Workspace.open(recipe, out)
-<<<<<<< HEAD
     specs = [spec.model_copy(update={"chaos": chaos}) for spec in specs]
-=======
     pipeline.require_cells(workspace)
->>>>>>> base
     for spec in specs:
         require_emulator(spec)
     with workspace.locked():
