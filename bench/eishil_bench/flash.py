@@ -6,6 +6,7 @@ Uses pyOCD as a library. Tried on a simulated probe with the flash algorithm run
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ def _session(spec: TargetSpec, serial_number: str) -> Iterator[Any]:
     from eishil_bench import probe_targets
 
     probe_targets.register()
+    logging.getLogger("pyocd").setLevel(logging.CRITICAL)  # it logs what it raises, with a traceback
     try:
         probes = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=serial_number or spec.serial_number)
         probe = _only(spec, probes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,12 +68,30 @@ def run_targets(
     """
     stimulus = Stimulus.of(workspace)
 
-    def run(spec: TargetSpec) -> Results:
+    def run(spec: TargetSpec, progress: Progress) -> Results:
         return run_target(stimulus, spec, port, images[spec.env], bounds, progress, resume=resume)
 
+    return [run(specs[0], progress)] if len(specs) == 1 else all_at_once(run, specs, progress)
+
+
+def all_at_once(
+    run: Callable[[TargetSpec, Progress], Results], specs: Sequence[TargetSpec], progress: Progress
+) -> list[Results]:
+    """`run` for all targets, each in a thread; an interrupt ends each of them after its running trajectory."""
+    interrupted = threading.Event()
+
+    def watched(stage: str, done: int, total: int, note: str = "") -> None:
+        if interrupted.is_set():
+            raise TargetError("interrupted")
+        progress(stage, done, total, note)
+
     with ThreadPoolExecutor(len(specs)) as pool:
-        pending = [pool.submit(run, spec) for spec in specs]
-        failures = [error for future in pending if (error := future.exception()) is not None]
+        pending = [pool.submit(run, spec, watched) for spec in specs]
+        try:
+            failures = [error for future in pending if (error := future.exception()) is not None]
+        except KeyboardInterrupt:
+            interrupted.set()
+            raise
     for error in failures:
         if not isinstance(error, EishilError):
             raise error
