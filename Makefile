@@ -1,7 +1,7 @@
 # make demo   sets itself up, then: data set -> network -> C -> firmware -> emulated board -> report
 # make test   sets itself up, then runs every test that needs no hardware
 # make hil    the tests of one target, TARGET=renode (docs/renode.md) or a board
-# make lint   ruff, mypy, clang-format
+# make lint   ruff, mypy, cppcheck, clang-format
 PYTHON ?= python3
 VENV := .venv
 EISHIL := $(VENV)/bin/eishil
@@ -35,6 +35,7 @@ fuzz:
 	sh firmware/fuzz/run.sh $(FUZZ_s)
 
 lint: setup
+	@PYTHON="$(PYTHON)" sh bench/install_system_tools.sh lint
 	$(VENV)/bin/ruff check host bench tests
 	$(VENV)/bin/ruff format --check host bench tests
 	$(VENV)/bin/mypy

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the bench needs from the system's packages: with root or sudo by itself, otherwise it prints the one
-# line to run and stops. Does nothing, and asks nothing of the network, where everything is there.
+# line to run and stops. Does nothing, and asks nothing of the network, where everything is there. `lint` and `fuzz` as
+# argument add what only these targets of the Makefile need.
 set -eu
 
 missing=""
@@ -21,12 +22,16 @@ need libc6-dev has_libc_headers
 need gcc-arm-none-eabi command -v arm-none-eabi-gcc
 need libnewlib-arm-none-eabi has_newlib
 need qemu-system-arm command -v qemu-system-arm
-need cppcheck command -v cppcheck
 need python3-venv "${PYTHON:-python3}" -m ensurepip --version
-if [ "${1:-}" = fuzz ]; then
-    need clang command -v clang
-    need libclang-rt-dev has_libfuzzer
-fi
+case "${1:-}" in
+    lint)
+        need cppcheck command -v cppcheck
+        ;;
+    fuzz)
+        need clang command -v clang
+        need libclang-rt-dev has_libfuzzer
+        ;;
+esac
 
 [ -n "$missing" ] || exit 0
 install="apt-get install --yes --no-install-recommends$missing"
