@@ -6,7 +6,12 @@ import errno
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,7 @@ import pytest
 
 import eishil
 from eishil.cell.ageing import AgedState
+from eishil.cell.impedance import ImpedanceSolver
 from eishil.dataset import factory, quality
 from eishil.dataset.design import MODES, design
 from eishil.dataset.factory import generate
@@ -171,7 +177,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
     with pytest.raises(KeyboardInterrupt):
         make(write_recipe(), out)
     assert not (out / MANIFEST).exists()
-    finished = sorted((out / "work").glob("*.npz"))
+    finished = sorted((out / "work").glob("*.chunk"))
     assert finished == sorted(solved)
 
     monkeypatch.setattr(factory, "_solve_chunk", lambda *a: solved.append(a[-1]) or solve_chunk(*a))
@@ -187,24 +193,104 @@ def test_chunks_of_another_recipe_are_not_picked_up(
 ) -> None:
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(factory, "_read_chunk", interrupt)
+        patch.setattr(factory, "_finished_chunk", interrupt)
         with pytest.raises(KeyboardInterrupt):
             make(write_recipe(), out)
-    assert any((out / "work").glob("*.npz"))
+    assert any((out / "work").glob("*.chunk"))
     make(write_recipe("seed = 7", "seed = 8"), out)
     make(write_recipe("seed = 7", "seed = 8"), tmp_path / "clean")
     assert contents(out) == contents(tmp_path / "clean")
 
 
-def test_a_damaged_chunk_is_told(write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("damage", ["shortened", "changed", "emptied"])
+def test_a_damaged_chunk_is_solved_again(
+    tiny: Path, write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(factory, "_read_chunk", interrupt)
+        patch.setattr(factory, "_finished_chunk", interrupt)
         with pytest.raises(KeyboardInterrupt):
             make(write_recipe(), tmp_path / "out")
-    chunk = min((tmp_path / "out" / "work").glob("*.npz"))
-    chunk.write_bytes(chunk.read_bytes()[:100])
-    with pytest.raises(EishilError, match="this chunk of an earlier run is damaged; delete it and start again"):
-        make(write_recipe(), tmp_path / "out")
+    chunk = min((tmp_path / "out" / "work").iterdir())
+    written = chunk.read_bytes()
+    middle = len(written) // 2
+    changed = written[:middle] + bytes([written[middle] ^ 1]) + written[middle + 1 :]
+    chunk.write_bytes({"shortened": written[:100], "changed": changed, "emptied": b""}[damage])
+    make(write_recipe(), tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tiny)
+
+
+def test_chunks_of_other_code_are_not_picked_up(
+    tiny: Path, write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solve, other = ImpedanceSolver.solve, tmp_path / "other" / "cell"
+    shutil.copytree(factory.SOURCES / "cell", other)
+    (other / "static_lu.c").write_text("/* another */")
+    with monkeypatch.context() as patch:
+        patch.setattr(factory, "_finished_chunk", interrupt)
+        patch.setattr(factory, "SOURCES", tmp_path / "other")
+        patch.setattr(ImpedanceSolver, "solve", lambda *a: replace(solved := solve(*a), z_ohm=2 * solved.z_ohm))
+        with pytest.raises(KeyboardInterrupt):
+            make(write_recipe(), tmp_path / "out")
+    make(write_recipe(), tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tiny)
+
+
+@pytest.mark.parametrize("name", ["cell/static_lu.c", "cell/esoh.py", "dataset/design.py"])
+def test_every_source_counts(tmp_path: Path, name: str) -> None:
+    for part in ("cell", "dataset"):
+        shutil.copytree(factory.SOURCES / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    before = factory._code_sha256(tmp_path)
+    assert before == factory._code_sha256(factory.SOURCES)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n")
+    assert factory._code_sha256(tmp_path) != before
+
+
+def test_workers_die_with_the_process_that_started_them(tmp_path: Path) -> None:
+    script = tmp_path / "owner.py"
+    script.write_text(OWNER)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        workers = {int(owner.stdout.readline()) for _ in range(2)}
+        assert len(workers) == 2 and owner.pid not in workers
+        owner.kill()
+    deadline = time.monotonic() + 20
+    while any(map(is_alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_alive, workers))
+
+
+OWNER = """
+import os, time, joblib
+from eishil.dataset.factory import _parallel
+
+def work():
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+list(_parallel(2, (joblib.delayed(work)() for _ in range(2))))
+"""
+
+
+def is_alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize(
+    ("parameter_set", "words"),
+    [("Foo", "'Foo' is unknown; use one of"), ("Prada2013", "it has no 'SEI partial molar volume [m3.mol-1]'; use")],
+)
+def test_a_parameter_set_that_cannot_be_used_is_told_with_its_key(
+    write_recipe: WriteRecipe, tmp_path: Path, parameter_set: str, words: str
+) -> None:
+    path = write_recipe("[cell]", f'[cell]\nparameter_set = "{parameter_set}"')
+    with pytest.raises(RecipeError, match=re.escape(words)) as caught:
+        make(path, tmp_path / "out")
+    assert str(caught.value).startswith(f"{path}: cell.parameter_set: ")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_full_disk_leaves_no_data_set_and_the_next_run_ends_it(
@@ -223,7 +309,7 @@ def test_a_full_disk_leaves_no_data_set_and_the_next_run_ends_it(
         with pytest.raises(EishilError, match="cannot be written: No space left on device"):
             make(write_recipe(), tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["work"]
-    assert {path.suffix for path in (tmp_path / "out" / "work").iterdir()} == {".npz"}
+    assert {path.suffix for path in (tmp_path / "out" / "work").iterdir()} == {".chunk"}
     make(write_recipe(), tmp_path / "out")
     assert contents(tmp_path / "out") == contents(tiny)
 

@@ -14,11 +14,11 @@ import pybamm
 import pytest
 
 import eishil
-from eishil.cell import static_lu
+from eishil.cell import compiler, static_lu
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.impedance import ImpedanceSolver, solver
 from eishil.cell.linearise import CellInputs
-from eishil.cell.parameters import INPUTS
+from eishil.cell.parameters import INPUTS, USABLE
 from eishil.cell.schedule import Pattern, schedule
 from eishil.cell.static_lu import StaticSolver, checked_impedance, pivoted_impedance
 from eishil.errors import EishilError
@@ -178,6 +178,17 @@ def test_static_elimination_equals_dense_algebra(seed: int) -> None:
     assert error.max() < 1e-14
 
 
+def test_bits_do_not_depend_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    pattern, _, values, voltage = small_system(30, np.random.default_rng(1))
+    plan, omega = schedule(pattern, values, 1.0), 2 * np.pi * FREQUENCY_HZ
+    native = StaticSolver(plan).impedance(values[None], voltage[None], omega)
+    assert "-march=native" in compiler.FLAGS
+    monkeypatch.setattr(compiler, "FLAGS", tuple(flag for flag in compiler.FLAGS if flag != "-march=native"))
+    baseline = StaticSolver(plan)
+    assert baseline.compiled
+    np.testing.assert_array_equal(baseline.impedance(values[None], voltage[None], omega), native)
+
+
 def test_what_elimination_cannot_solve_is_pivoted_and_what_is_singular_is_nan() -> None:
     # J = [[a, 1, 0], [1, a, 0], [0, 0, 2]]: with a = 0 no elimination along the diagonal exists, in any order.
     row, start = np.array([0, 1, 0, 1, 2], np.int32), np.array([0, 2, 4, 5], np.int32)
@@ -227,8 +238,13 @@ def test_what_elimination_cannot_solve_is_pivoted_and_what_is_singular_is_nan() 
         ({"aged": AgedState(lli=0.99)}, "no stoichiometries reach both voltage limits; such a cell has no spectrum"),
         ({"model": "P2D"}, "model 'P2D' is unknown; there are DFN, SPMe, SPM"),
         ({"mesh": "coarse"}, "mesh 'coarse' is unknown; there are default, pybamm"),
-        ({"parameter_set": "Chen2019"}, "parameter set 'Chen2019' is unknown; PyBaMM has"),
-        ({"parameter_set": "Ecker2015"}, "cannot be used with SPM"),
+        ({"parameter_set": "Chen2019"}, "parameter set 'Chen2019' is unknown; use one of Ai2020, Chen2020"),
+        (
+            {"parameter_set": "Ecker2015"},
+            "it has no 'Negative electrode double-layer capacity [F.m-2]'; use",
+        ),
+        ({"parameter_set": "Prada2013"}, "it has no 'SEI partial molar volume [m3.mol-1]'; use one of Ai2020"),
+        ({"parameter_set": "Xu2019"}, "it has no 'Negative electrode active material volume fraction'; use one of"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(arguments: dict[str, object], words: str) -> None:
@@ -242,6 +258,11 @@ def test_mistakes_are_told_in_one_sentence(arguments: dict[str, object], words: 
 def test_a_cell_that_has_lost_nearly_all_is_refused_without_a_warning(mode: str) -> None:
     with pytest.raises(EishilError, match="such a cell has no spectrum"):
         eishil.impedance(model="SPM", frequency_Hz=[1.0], aged=AgedState(**{mode: 0.999}))
+
+
+@pytest.mark.parametrize("parameter_set", USABLE)
+def test_sets_that_messages_name_can_be_used(parameter_set: str) -> None:
+    assert np.isfinite(eishil.impedance(parameter_set, "SPM", frequency_Hz=[1.0], mesh="pybamm").z_ohm).all()
 
 
 def test_numbers_of_numpy_and_integers_are_numbers() -> None:

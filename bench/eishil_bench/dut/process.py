@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
 from typing import IO
 
 from eishil.errors import TargetError
+from eishil.processes import die_with_parent
 from eishil_bench.dut.base import DutBase, TargetSpec
 
 _WRITE_TIMEOUT_s = 10.0
 _STOP_TIMEOUT_s = 5.0
 _CHUNK_bytes = 65536
 _LAST_WORDS_bytes = 65536
-_PR_SET_PDEATHSIG = 1
 
 
 class ProcessDut(DutBase):
@@ -136,12 +133,3 @@ class ProcessDut(DutBase):
         lines = [line.strip() for line in self._stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
         verdicts = [line for line in lines if "runtime error:" in line or line.startswith(("SUMMARY:", "qemu"))]
         return (verdicts or lines or ["it said nothing"])[-1]
-
-
-def die_with_parent() -> Callable[[], None] | None:
-    """What the child calls before it becomes the target: SIGKILL when the bench's thread ends (Linux only)."""
-    if not sys.platform.startswith("linux"):
-        return None
-    # The library is loaded before the fork: the child may only call what is there already.
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from eishil.errors import TargetError, ToolError
-from eishil_bench.dut.process import die_with_parent
+from eishil.processes import die_with_parent
 from eishil_bench.dut.renode_monitor import Channel
 
 PROGRAM = "renode"
