@@ -146,7 +146,8 @@ def _dataset(workspace: Workspace, workers: int) -> Stage:
 
     sections = _sections(workspace.recipe, *DATASET_SECTIONS)
     # The recipe's values are hashed above; how they are parsed and what noise is put on later do not touch the tables.
-    code = _code("cell/*.py", "dataset/*.py", but=("dataset/recipe.py", "dataset/measurement.py", "dataset/sample.py"))
+    aside = ("dataset/recipe.py", "dataset/measurement.py", "dataset/sample.py")
+    code = _code("cell/*.py", "cell/*.c", "dataset/*.py", but=aside)
     outputs = (*_tables(workspace), workspace.dataset / "manifest.json")
     return Stage("dataset", workspace.root, {}, outputs, sections | code | _versions(*DATASET_LIBRARIES), make)
 

@@ -67,6 +67,9 @@ def test_code_of_a_stage_is_part_of_what_it_depends_on(tmp_path, monkeypatch):
     (tmp_path / "sources" / "cell" / "impedance.py").write_text("two")
     after = {name: pipeline.stage(here, name).depends["code"] for name in STAGES}
     assert {name for name in STAGES if before[name] != after[name]} == {"dataset"}
+    (tmp_path / "sources" / "cell" / "static_lu.c").write_text("one")
+    before, after = after, {name: pipeline.stage(here, name).depends["code"] for name in STAGES}
+    assert {name for name in STAGES if before[name] != after[name]} == {"dataset"}
     (tmp_path / "sources" / "dataset" / "measurement.py").write_text("two")
     last = {name: pipeline.stage(here, name).depends["code"] for name in STAGES}
     assert {name for name in STAGES if last[name] != after[name]} == {"quantize"}
