@@ -117,6 +117,7 @@ class DeviceRun:
         self.remarks: list[str] = []
         self.identity: Identity
         self.status: DeviceStatus
+        self._faults_before: DeviceStatus
 
     @property
     def link(self) -> LinkStatistics:
@@ -132,12 +133,12 @@ class DeviceRun:
             The device is silent, is another one than is wanted, lost a step, or recorded a fault.
         """
         self._greet()
-        faults_before = self._session.status()
+        self._faults_before = self._session.status()
         for trajectory in trajectories:
             recorded = self._logbook.finished.get(trajectory.cell_id)
             yield trajectory, self._recorded(trajectory, recorded) if recorded else self._measured(trajectory)
         self.status = self._session.status()
-        refuse_faults(self._device.name, faults_before, self.status)
+        refuse_faults(self._device.name, self._faults_before, self.status)
         self._logbook.journal.note("end", link=asdict(self.link), remarks=self.remarks)
         self._logbook.journal.sync()
 
@@ -173,8 +174,27 @@ class DeviceRun:
         return steps
 
     def _stream(self, trajectory: Trajectory) -> list[DeviceStep]:
+        """Where the device has started anew, or lost its estimator, its fault is told in place of what followed."""
         self._logbook.journal.begin(about_trajectory(trajectory))
-        return stream(self._session, [spectrum.measured for spectrum in trajectory.spectra])
+        resumed = self._session.link.statistics.resumed
+        try:
+            steps = stream(self._session, [spectrum.measured for spectrum in trajectory.spectra])
+        except SilenceError:
+            raise
+        except TargetError:
+            self._refuse_faults()
+            raise
+        if self._session.link.statistics.resumed != resumed:
+            self._refuse_faults()
+        return steps
+
+    def _refuse_faults(self) -> None:
+        """A device that cannot be asked has told of no fault."""
+        try:
+            status = self._session.status()
+        except TargetError:
+            return
+        refuse_faults(self._device.name, self._faults_before, status)
 
     def _recover(self, silence: SilenceError, done: str) -> None:
         """Reset a silent device, once in a run."""
