@@ -90,7 +90,7 @@ def test_run_goes_on_from_a_torn_journal(workspace, both):
     assert read(path).end is not None
 
 
-def test_all_connected_boards_at_once(workspace, tmp_path):
+def test_all_connected_boards_at_once(workspace, both, tmp_path):
     built = eishil("build", workspace.recipe_path, "--env", "nucleo_f446re", "--out", workspace.root.parent)
     assert built.returncode == 0, built.stderr
     image = json.loads((workspace.firmware("nucleo_f446re") / "firmware.json").read_text())
