@@ -293,7 +293,8 @@ class Link:
     def _accept(self, index: int, record: np.void) -> None:
         request = self._at.pending[index]
         request.reply = record
-        if request.attempts == 1:
+        # A request that waited behind one that was lost says nothing of the round trip.
+        if request.attempts == 1 and request.sent_s > self._asked_again_s:
             self._note_round_trip(request)
         # Replies come in order: those that are missing before this one were lost on the way.
         if any(earlier.reply is None for earlier in list(self._at.pending)[:index]):
