@@ -99,6 +99,8 @@ class DeviceRun:
         Of the image that it should carry.
     link
         Takes the place of a link with the usual patience.
+    flash_command
+        Puts the wanted image onto the device.
     """
 
     def __init__(
@@ -108,8 +110,10 @@ class DeviceRun:
         build_id: bytes,
         link: Exchanger | None = None,
         logbook: Logbook | None = None,
+        *,
+        flash_command: str = "",
     ) -> None:
-        self._device, self._model, self._build_id = device, model, build_id
+        self._device, self._model, self._build_id, self._flash_command = device, model, build_id, flash_command
         self._logbook = logbook or Logbook()
         self._session = Session(device, model, link, self._logbook.journal.exchange)
         self._before = _earlier_statistics(self._logbook)
@@ -145,13 +149,13 @@ class DeviceRun:
     def _greet(self) -> None:
         """The wanted device, freshly reset; a device that is mute may be one that a reset wakes."""
         try:
-            refuse_stranger(self._device.name, self._session.hello(), self._model, self._build_id)
+            self._refuse_stranger(self._session.hello())
         except SilenceError as silence:
             self._recover(silence, "it was reset")
         else:
             self._device.reset()
         self.identity = self._session.hello()
-        refuse_stranger(self._device.name, self.identity, self._model, self._build_id)
+        self._refuse_stranger(self.identity)
         if isinstance(self._session.link, SteadyLink):
             self._session.link.raise_rate()
 
@@ -168,7 +172,7 @@ class DeviceRun:
             except SilenceError as silence:
                 journal.note("abandoned", cell_id=trajectory.cell_id)
                 self._recover(silence, f"it was reset and cell {trajectory.cell_id} run again")
-                refuse_stranger(self._device.name, self._session.hello(), self._model, self._build_id)
+                self._refuse_stranger(self._session.hello())
         journal.note("finished", cell_id=trajectory.cell_id, link=asdict(self.link))
         journal.sync()
         return steps
@@ -187,6 +191,9 @@ class DeviceRun:
         if self._session.link.statistics.resumed != resumed:
             self._refuse_faults()
         return steps
+
+    def _refuse_stranger(self, found: Identity) -> None:
+        refuse_stranger(self._device.name, found, self._model, self._build_id, self._flash_command)
 
     def _refuse_faults(self) -> None:
         """A device that cannot be asked has told of no fault."""

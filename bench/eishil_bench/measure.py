@@ -41,15 +41,18 @@ def measure(
     *,
     link: Exchanger | None = None,
     logbook: Logbook | None = None,
+    flash_command: str = "",
 ) -> Measurement:
     """Stream every trajectory, or take it from the logbook, and compare step by step.
+
+    `flash_command` puts the image onto the device; it is named where the device runs another one.
 
     Raises
     ------
     TargetError
         The device is silent, is another one than is wanted, lost a step, or recorded a fault.
     """
-    run = DeviceRun(device, model, image.build_id, link, logbook)
+    run = DeviceRun(device, model, image.build_id, link, logbook, flash_command=flash_command)
     total = sum(len(trajectory.spectra) for trajectory in trajectories)
     rows: list[dict[str, Any]] = []
     for trajectory, answers in run.answers(trajectories):

@@ -216,12 +216,13 @@ def request_body(name: str, fields: Mapping[str, Any], sizes: Mapping[str, int])
     return body.tobytes()
 
 
-def refuse_stranger(name: str, found: Identity, model: Model, build_id: bytes) -> None:
+def refuse_stranger(name: str, found: Identity, model: Model, build_id: bytes, flash_command: str = "") -> None:
     """TargetError where a device speaks another protocol or carries another model or build, by name and in that order.
 
-    Another protocol makes the rest of its hello doubtful, and another model makes another build.
+    Another protocol makes the rest of its hello doubtful, and another model makes another build. `flash_command` puts
+    the wanted image onto the device.
     """
-    remedy = "build and flash it again with `eishil flash`"
+    remedy = f"`{flash_command or f'eishil flash RECIPE --target {name}'}` puts what was built onto it"
     checks: tuple[tuple[str, bytes, bytes, str], ...] = (
         ("wire digest", found.wire_digest, wire.digest()[:ID_BYTES], "this bench speaks"),
         ("model", found.model_id, model.model_id[:ID_BYTES], f"the recipe's model {model.name} is"),

@@ -22,16 +22,18 @@ from eishil_bench.results import Results
 from eishil_bench.stimulus import Trajectory, held_out_trajectories
 
 if TYPE_CHECKING:
+    from eishil.network.mlp import FloatNetwork
     from eishil_bench.build import FirmwareImage
     from eishil_bench.limits import Limit
 
 
 @dataclass(frozen=True)
 class Stimulus:
-    """What every target of a run gets: the held-out trajectories, the model, and where they come from."""
+    """What every target of a run gets: the held-out trajectories, the estimator, and where they come from."""
 
     workspace: Workspace
     model: Model
+    network: FloatNetwork
     trajectories: Sequence[Trajectory]
     provenance: dict[str, str]
 
@@ -39,12 +41,14 @@ class Stimulus:
     def of(cls, workspace: Workspace) -> Stimulus:
         """RecipeError where the recipe leaves nothing to stream."""
         from eishil.dataset.tables import Dataset
+        from eishil.network.onnx_files import load_float_network
 
         model = Model.load(workspace.model / MODEL_FILE)
         trajectories = held_out_trajectories(Dataset.open(workspace.dataset), workspace.recipe, model)
         if not any(trajectory.spectra for trajectory in trajectories):
             raise RecipeError(f"{workspace.recipe_path}: [population.test] gives no spectrum that is not masked")
-        return cls(workspace, model, trajectories, _provenance(workspace, model))
+        network = load_float_network(workspace.model / NETWORK_FILE)
+        return cls(workspace, model, network, trajectories, _provenance(workspace, model))
 
     @property
     def masked_spectra(self) -> int:
@@ -111,10 +115,8 @@ def run_target(
     resume: bool,
 ) -> Results:
     """Run one target; everything of it lies in its folder afterwards."""
-    from eishil.network.onnx_files import load_float_network
-
     workspace, model = stimulus.workspace, stimulus.model
-    ekf = Ekf(model, load_float_network(workspace.model / NETWORK_FILE))
+    ekf = Ekf(model, stimulus.network)
     about = {
         "recipe": workspace.recipe.name,
         "description": workspace.recipe.description,
@@ -128,11 +130,25 @@ def run_target(
         files = {name: (workspace.model / name).read_bytes() for name in (MODEL_FILE, NETWORK_FILE)}
         logbook = open_logbook(workspace.journal(spec.name), header, files, resume=resume)
         with logbook.journal:
-            measurement = measure(dut, model, image, ekf, stimulus.trajectories, progress, logbook=logbook)
+            measurement = measure(
+                dut,
+                model,
+                image,
+                ekf,
+                stimulus.trajectories,
+                progress,
+                logbook=logbook,
+                flash_command=_flash_command(workspace, spec, port),
+            )
     about["run_table_sha256"] = run_table.save(measurement.table, workspace.run_table(spec.name))
     results = judge(measurement, model, image, stimulus.masked_spectra, bounds, **about)
     results.save(workspace.target_results(spec.name))
     return results
+
+
+def _flash_command(workspace: Workspace, spec: TargetSpec, port: str | None) -> str:
+    on_port = f" --port {port}" if port else ""
+    return f"{workspace.command('flash')} --target {spec.name}{on_port}"
 
 
 def _provenance(workspace: Workspace, model: Model) -> dict[str, str]:

@@ -51,9 +51,9 @@ def run(device, estimator, cells, link=None):
 @pytest.mark.parametrize(
     ("field", "sentence"),
     [
-        ("wire_digest", r"fake has wire digest ffffffffffffffff, but this bench speaks {digest}; build and flash"),
-        ("model_id", r"fake has model ffffffffffffffff, but the recipe's model random is {model}; build and flash"),
-        ("build_id", r"fake has build ffffffffffffffff, but the firmware that was built is {build}; build and flash"),
+        ("wire_digest", r"fake has wire digest ffffffffffffffff, but this bench speaks {digest}; {remedy}"),
+        ("model_id", r"fake has model ffffffffffffffff, but the recipe's model random is {model}; {remedy}"),
+        ("build_id", r"fake has build ffffffffffffffff, but the firmware that was built is {build}; {remedy}"),
     ],
 )
 def test_stranger_is_refused_by_name_before_it_gets_a_spectrum(estimator, cells, field, sentence):
@@ -62,6 +62,7 @@ def test_stranger_is_refused_by_name_before_it_gets_a_spectrum(estimator, cells,
         "digest": wire.digest()[:8].hex(),
         "model": estimator[0].model_id[:8].hex(),
         "build": BUILD_ID.hex(),
+        "remedy": "`eishil flash RECIPE --target fake` puts",
     }
     with pytest.raises(TargetError, match=sentence.format(**expected)):
         run(device, estimator, cells)
