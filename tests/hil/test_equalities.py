@@ -125,13 +125,12 @@ def test_lives_under_the_sanitizers(first_light_model, sanitized_image, native_i
 
 
 def test_count_of_a_step_is_in_instructions_and_repeats(first_light_model, qemu_image, lives):
-    def counts() -> list[int]:
+    def counts() -> list[tuple[int, int]]:
         with open_dut("qemu", qemu_image) as dut:
             session = Session(dut, first_light_model)
             assert session.hello().counter == "TIM2"
-            return [step.count for step in stream(session, lives[0][:5])]
+            return [(step.count, step.interrupts) for step in stream(session, lives[0][:5])]
 
     first, second = counts(), counts()
-    assert all(5_000 < count < 1_000_000 for count in first)
-    # An interrupt that falls into a step, or not, costs some instructions.
-    assert all(abs(a - b) <= 0.01 * a for a, b in zip(first, second, strict=True))
+    assert all(5_000 < count < 1_000_000 and interrupts == 0 for count, interrupts in first)
+    assert first == second
