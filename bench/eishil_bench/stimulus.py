@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eishil.errors import RecipeError
 from eishil.filters.ekf import Ekf
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
@@ -52,22 +51,18 @@ def held_out_trajectories(dataset: Dataset, recipe: Recipe, model: Model) -> lis
 
     A masked spectrum is left out, never filled in: the cycles that it stands for elapse before the next one.
     """
-    from eishil.dataset.measurement import measure
+    from eishil.filters.replay import measured_cells
+    from eishil.network.samples import frequency_columns
 
     test = dataset.split("test")
-    columns = _columns(test.frequency_Hz, model)
+    columns = frequency_columns(test.frequency_Hz, model.frequency_Hz, f"the model {model.name}")
     trajectories = []
-    for cell_id, cell in test.trajectories():
-        measured = measure(cell, recipe.measurement, recipe.seed)
-        z_ohm, voltage_V, temperature_degC = measured.z_ohm[:, columns], measured.voltage_V, measured.temperature_degC
-        spectra: list[HeldOutSpectrum] = []
-        for row, sample in enumerate(cell.samples.itertuples()):
-            if not np.isfinite(z_ohm[row]).any():
-                continue
-            elapsed = sample.cycles - (spectra[-1].cycles if spectra else 0.0)
-            step = as_sent(elapsed, voltage_V[row], temperature_degC[row], z_ohm[row])
-            spectra.append(HeldOutSpectrum(int(sample.step), float(sample.cycles), sample.soh, sample.soc, step))
-        trajectories.append(Trajectory(str(cell_id), tuple(spectra), len(cell.samples) - len(spectra)))
+    for cell in measured_cells(test, columns, recipe.measurement, recipe.seed):
+        spectra = []
+        for sample, step in zip(cell.samples.itertuples(), cell.steps, strict=True):
+            sent = as_sent(step.elapsed_cycles, step.voltage_V, step.temperature_degC, step.z_ohm)
+            spectra.append(HeldOutSpectrum(int(sample.step), float(sample.cycles), sample.soh, sample.soc, sent))
+        trajectories.append(Trajectory(cell.cell_id, tuple(spectra), cell.masked))
     return trajectories
 
 
@@ -98,17 +93,3 @@ def reference_steps(ekf: Ekf, trajectory: Trajectory) -> list[ReferenceStep]:
         z_real_ohm, minus_z_imag_ohm = np.split(np.where(line.exists, np.exp(line.h), np.nan), 2)
         steps.append(ReferenceStep(output, z_real_ohm - 1j * minus_z_imag_ohm, prior))
     return steps
-
-
-def _columns(frequency_Hz: NDArray[np.float64], model: Model) -> list[int]:
-    """Where the model's frequencies stand in the data set."""
-    columns = []
-    for wanted in model.frequency_Hz:
-        nearest = int(np.argmin(np.abs(np.log(frequency_Hz / wanted))))
-        if not np.isclose(frequency_Hz[nearest], wanted, rtol=1e-9):
-            raise RecipeError(
-                f"the model {model.name} observes {wanted:g} Hz, which the data set does not have; "
-                "[impedance] frequency_Hz of the recipe must contain the model's frequencies"
-            )
-        columns.append(nearest)
-    return columns

@@ -139,6 +139,8 @@ def test_a_mode_that_never_changes_is_no_obstacle(made: tuple[Path, dict[str, fl
 def test_a_frequency_that_the_data_set_lacks_is_named() -> None:
     with pytest.raises(RecipeError, match=r"0\.5 Hz is not in the data set.*0\.1, 1, 10, 1000"):
         frequency_columns(FREQUENCY_HZ, [0.1, 0.5])
+    with pytest.raises(RecipeError, match=r"the model small: 0\.1 Hz is not in the data set"):
+        frequency_columns(FREQUENCY_HZ, [0.1 * (1 + 1e-7)], "the model small")
 
 
 def test_quantize_without_a_trained_network_names_the_command(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from eishil.dataset.recipe import NetworkRecipe, Recipe
@@ -129,7 +130,7 @@ def test_choice_finds_the_noise_that_the_spectra_have() -> None:
             real, imaginary = np.split(np.exp(ln), 2)
             steps.append(replace(step, z_ohm=real - 1j * imaginary))
         soh = readout.evaluate(model.readouts[0], names, x)[0] + rng.normal(0.0, model.readouts[0].residual_std, 4)
-        cells.append(MeasuredCell(str(index), tuple(steps), soh))
+        cells.append(MeasuredCell(str(index), tuple(steps), pd.DataFrame({"soh": soh}), 0))
 
     def build(candidate: Candidate) -> Model:
         variance = [candidate.mismatch_std**2] * model.n_observations

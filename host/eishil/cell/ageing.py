@@ -19,9 +19,9 @@ from eishil.cell import esoh
 from eishil.cell.linearise import CellInputs
 from eishil.cell.parameters import scalar
 from eishil.cell.reasons import X_100_LIMIT
+from eishil.units import ZERO_CELSIUS_K
 
 Floats = NDArray[np.float64]
-ZERO_CELSIUS_K = 273.15
 LABEL_SOURCE = "snapshot_esoh"
 
 

@@ -16,10 +16,10 @@ from eishil import wire
 from eishil.filters import readout
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
+from eishil.units import ZERO_CELSIUS_K
 
 Array = NDArray[np.float64]
 
-KELVIN = 273.15
 VOLTAGE_RANGE_V = (0.0, 10.0)
 TEMPERATURE_RANGE_degC = (-60.0, 100.0)
 STATUS = wire.ENUMS["status"]
@@ -163,7 +163,7 @@ class Ekf:
         """Predicted observations, their derivative by the state, and their variance."""
         mean, phi = self._mode_map.at(cycles)
         modes = mean + phi @ x
-        T_K = temperature_degC + KELVIN
+        T_K = temperature_degC + ZERO_CELSIUS_K
         y, J = self.network.evaluate(np.array([*(self._select @ modes), voltage_V, 1000.0 / T_K]))
         z_network = np.exp(y)
         z = z_network + modes @ self._series

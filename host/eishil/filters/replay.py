@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from eishil.dataset.measurement import measure
@@ -21,11 +22,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MeasuredCell:
-    """One cell's spectra at the model's frequencies in order of age, and its true SOH (K,)."""
+    """One cell's spectra at the model's frequencies in order of age, and their rows (K) of the data set's samples.
+
+    `masked` of its spectra were left out for the reason in the data set.
+    """
 
     cell_id: str
     steps: tuple[StepInput, ...]
-    soh: Array
+    samples: pd.DataFrame
+    masked: int
+
+    @property
+    def soh(self) -> Array:
+        """(K,), the label."""
+        return np.asarray(self.samples["soh"], np.float64)
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ def measured_cells(
             )
             for row, elapsed in zip(rows, np.diff(cycles, prepend=0.0), strict=True)
         )
-        cells.append(MeasuredCell(cell_id, steps, cell.samples["soh"].to_numpy(np.float64)[rows]))
+        cells.append(MeasuredCell(cell_id, steps, cell.samples.iloc[rows], len(cell) - len(rows)))
     return cells
 
 

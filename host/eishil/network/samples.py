@@ -11,8 +11,8 @@ from eishil.dataset.tables import Dataset
 from eishil.errors import RecipeError
 from eishil.model import INVERSE_TEMPERATURE_INPUT, VOLTAGE_INPUT, Mode
 from eishil.network.mlp import Array
+from eishil.units import ZERO_CELSIUS_K
 
-KELVIN = 273.15
 FRESH_SEI_NM = 5.0
 OHM_PER_MILLIOHM = 1e-3
 MODE_UNITS = {
@@ -55,15 +55,17 @@ def describe_modes(modes: Array) -> list[Mode]:
     return [Mode(name=name, unit=unit, minimum=float(low), maximum=float(high)) for (name, unit), low, high in bounds]
 
 
-def frequency_columns(available_Hz: ArrayLike, wanted_Hz: ArrayLike) -> list[int]:
-    """Where the wanted frequencies stand among those of the data set."""
+def frequency_columns(
+    available_Hz: ArrayLike, wanted_Hz: ArrayLike, wanted_by: str = "network.frequency_Hz"
+) -> list[int]:
+    """Where the wanted frequencies stand among those of the data set; `wanted_by` is who is told of a missing one."""
     available = np.asarray(available_Hz, np.float64)
     columns = []
     for frequency in np.asarray(wanted_Hz, np.float64):
         column = int(np.argmin(np.abs(np.log(available / frequency))))
-        if not np.isclose(available[column], frequency, rtol=1e-6):
+        if not np.isclose(available[column], frequency, rtol=1e-9):
             raise RecipeError(
-                f"network.frequency_Hz: {frequency:g} Hz is not in the data set; "
+                f"{wanted_by}: {frequency:g} Hz is not in the data set; "
                 f"impedance.frequency_Hz has {', '.join(f'{f:g}' for f in available)}"
             )
         columns.append(column)
@@ -79,6 +81,6 @@ def network_samples(dataset: Dataset, frequency_Hz: ArrayLike) -> NetworkSamples
     whole = (np.isfinite(z) & (real > 0) & (z.imag < 0)).all(axis=1)
     if not whole.any():
         raise RecipeError("the data set has no whole spectrum at network.frequency_Hz: make it again")
-    inverse_temperature = 1000.0 / (samples["temperature_degC"].to_numpy(np.float64) + KELVIN)
+    inverse_temperature = 1000.0 / (samples["temperature_degC"].to_numpy(np.float64) + ZERO_CELSIUS_K)
     v = np.column_stack([modes[:, : len(NETWORK_MODES)], samples["voltage_V"], inverse_temperature]).astype(np.float64)
     return NetworkSamples(v[whole], np.log(np.concatenate([real, -z.imag], axis=1)[whole]))

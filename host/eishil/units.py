@@ -1,0 +1,3 @@
+"""Constants of units."""
+
+ZERO_CELSIUS_K = 273.15
