@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,9 +35,29 @@ def results_console() -> Console:
     return Console(highlight=False)
 
 
+class PlainProgress:
+    """Progress for a log: a line where the last one is some seconds old, so that what is quick leaves none."""
+
+    INTERVAL_s = 10.0
+
+    def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._now = console, now
+        self._start_s = self._told_s = now()
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        now_s = self._now()
+        if now_s - self._told_s >= self.INTERVAL_s:
+            self._told_s = now_s
+            self._console.print(f"  {stage:<9} {done}/{total} after {now_s - self._start_s:.0f} s  {note}".rstrip())
+
+
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """A progress bar for each stage that reports; without a terminal nothing is drawn until a stage ends."""
+    """A progress bar for each stage that reports; without a terminal a line now and then."""
+    console = messages()
+    if not console.is_terminal:
+        yield PlainProgress(console)
+        return
     columns = (
         TextColumn("  {task.description:<9}"),
         BarColumn(bar_width=32),
@@ -44,8 +65,7 @@ def progress_bars() -> Iterator[Progress]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
-    console = messages()
-    with RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with RichProgress(*columns, console=console, transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(stage: str, done: int, total: int, note: str = "") -> None:
