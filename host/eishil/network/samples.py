@@ -63,7 +63,7 @@ def frequency_columns(
     columns = []
     for frequency in np.asarray(wanted_Hz, np.float64):
         column = int(np.argmin(np.abs(np.log(available / frequency))))
-        if not np.isclose(available[column], frequency, rtol=1e-9):
+        if not np.isclose(available[column], frequency, rtol=1e-9, atol=0.0):
             raise RecipeError(
                 f"{wanted_by}: {frequency:g} Hz is not in the data set; "
                 f"impedance.frequency_Hz has {', '.join(f'{f:g}' for f in available)}"
