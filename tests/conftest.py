@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from eishil.codegen import generate
 from eishil.model import Model
+from eishil.network.onnx_files import load_float_network
 from eishil_bench.build import FirmwareImage, build_firmware
 from eishil_bench.dut import load_targets
 
@@ -61,11 +62,12 @@ def first_light_model() -> Model:
 
 @pytest.fixture(scope="session")
 def generated_dir(first_light_model: Model, shared_dir: Path) -> Path:
-    """wire.h, model_size.h and model.c of the committed model, freshly generated."""
+    """wire.h, model_size.h, model.c and network_real.c of the committed model, freshly generated."""
     folder = shared_dir / "generated"
     with FileLock(shared_dir / "generated.lock", timeout=120):
         if not (folder / "model.c").is_file():
-            generate(first_light_model, folder)
+            network = load_float_network(ROOT / "datasets" / "models" / "first_light" / "network_float.onnx")
+            generate(first_light_model, folder, network)
     return folder
 
 

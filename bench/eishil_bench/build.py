@@ -86,6 +86,13 @@ def read_image(env: str, elf: Path, stack_bytes: int | None = None) -> FirmwareI
         raise ToolError(f"{elf}: no firmware image: {error}") from None
 
 
+def allocated_bytes(path: Path) -> int:
+    """Bytes of an object file that will stand in the image: code and data."""
+    with path.open("rb") as stream:
+        sections = ELFFile(stream).iter_sections()
+        return sum(int(section["sh_size"]) for section in sections if section["sh_flags"] & SH_FLAGS.SHF_ALLOC)
+
+
 def _run_platformio(env: str, generated_dir: Path, out_dir: Path) -> None:
     if find_spec("platformio") is None:
         raise ToolError("PlatformIO is not installed: pip install 'eishil[firmware]'")
