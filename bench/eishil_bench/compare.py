@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from eishil.filters.scores import rms, within
 from eishil_bench.bootstrap import cell_means, interval
 from eishil_bench.results import CellError, Comparison, CountPerStep, EndOfLife, SohBand, StateDifference
 from eishil_bench.run_table import matrix
@@ -46,7 +47,7 @@ def compare(table: pd.DataFrame, state_names: Sequence[str], *, counted: bool) -
         count_per_step=count_per_step(table) if counted else None,
         states=states,
         soh_rmse_device_interval=interval(np.sqrt(cell_means(table, np.square(device)))),
-        coverage_2_sigma_interval=interval(cell_means(table, within(table, "device", 2).astype(np.float64))),
+        coverage_2_sigma_interval=interval(cell_means(table, covered(table, "device", 2).astype(np.float64))),
         end_of_life=end_of_life(table),
         soh_bands=soh_bands(table),
         worst_cells=worst_cells(table),
@@ -58,19 +59,14 @@ def errors(table: pd.DataFrame, who: str) -> Array:
     return np.asarray(table[f"{who}_soh"] - table["soh"], np.float64)
 
 
-def rms(values: Array) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(np.square(values))))
-
-
 def coverage(table: pd.DataFrame, who: str, sigmas: float) -> float:
     """Fraction of labels within so many standard deviations of the estimate."""
-    return float(np.mean(within(table, who, sigmas)))
+    return float(np.mean(covered(table, who, sigmas)))
 
 
-def within(table: pd.DataFrame, who: str, sigmas: float) -> NDArray[np.bool_]:
+def covered(table: pd.DataFrame, who: str, sigmas: float) -> NDArray[np.bool_]:
     """Which labels lie within so many standard deviations of the estimate, (rows,)."""
-    return np.asarray(np.abs(errors(table, who)) <= sigmas * table[f"{who}_soh_sigma"].to_numpy())
+    return within(errors(table, who), table[f"{who}_soh_sigma"].to_numpy(), sigmas)
 
 
 def nis_per_observation(table: pd.DataFrame, who: str) -> float:

@@ -13,6 +13,7 @@ from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe
 from eishil.dataset.tables import Dataset
 from eishil.filters.ekf import Network
+from eishil.filters.scores import rms, within
 from eishil.filters.step import StepInput
 from eishil.filters.ukf import reference_filter
 from eishil.model import Model
@@ -49,7 +50,7 @@ class Estimates:
 
     @property
     def rmse(self) -> float:
-        return float(np.sqrt(np.mean((self.soh - self.label) ** 2)))
+        return rms(self.soh - self.label)
 
     @property
     def negative_log_likelihood(self) -> float:
@@ -59,7 +60,7 @@ class Estimates:
 
     def coverage(self, n_sigma: float) -> float:
         """Fraction of labels within `n_sigma` standard deviations."""
-        return float(np.mean(np.abs(self.soh - self.label) <= n_sigma * self.sigma))
+        return float(np.mean(within(self.soh - self.label, self.sigma, n_sigma)))
 
 
 def measured_cells(
