@@ -80,7 +80,7 @@ def bench_firmware(target: str, port: str | None, progress: Progress) -> dict[st
             image_folder = Path(folder) / f"{name}-{env}"
             image = build_variant(variant, env, image_folder)
             run = measure(spec, image, variant, spectra, port)
-            if spec.machine in CORTEX_M4_MACHINES and build == "int8":
+            if spec.machine in CORTEX_M4_MACHINES and build == "int8" and name.startswith("ekf"):
                 run.rows[:0] = split_network(run.rows, count_network(image_folder / "generated"))
             about = {"build": build, "filter": name.split()[0], "states": variant.n_states}
             if build == "int8":
