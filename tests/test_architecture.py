@@ -127,7 +127,7 @@ def test_the_walk_sees_the_tree() -> None:
         ("firmware/example/cell_task.c", '#include "port.h"\n', "includes port.h"),
         ("firmware/port/stm32/f4/clock.c", '#include "wire.h"\n', "includes wire.h"),
         ("firmware/port/cortex_m/ring.c", '#include "estimator.h"\n', "includes estimator.h"),
-        ("firmware/port/mps2_an500/port.c", '#include <stdio.h>\n', "includes stdio.h"),
+        ("firmware/port/mps2_an500/port.c", "#include <stdio.h>\n", "includes stdio.h"),
         ("firmware/generated/model.c", '#include "estimator.h"\n', "includes estimator.h"),
     ],
 )
