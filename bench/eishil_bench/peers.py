@@ -73,7 +73,11 @@ def _emlearn_folder() -> Path:
 
 def _emlearn_header(network: FloatNetwork) -> str:
     _emlearn_folder()
+    # Importing emlearn makes numpy raise on every underflow, for the whole process.
+    before = np.geterr()
     from emlearn import net
+
+    np.seterr(**before)
 
     activations = ["tanh"] * (len(network.weights) - 1) + ["identity"]
     weights = [weight.T for weight in network.weights]

@@ -66,7 +66,7 @@ def test_the_three_jobs() -> None:
     found = jobs(path.read_text("utf-8"))
     assert list(found) == ["test", "renode", "boards"]
     runs = {name: "\n".join(step.get("run", "") for step in job["steps"]) for name, job in found.items()}
-    assert runs["test"] == "bash .ci/run" and "\nmake test\n" in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert runs["test"].strip() == "bash .ci/run" and "\nmake test\n" in (ROOT / ".ci" / "run").read_text("utf-8")
     assert "make hil TARGET=renode" in runs["renode"] and "pio run" in runs["boards"]
     hosts = set(re.findall(r"https://([^/]+)/([^/]+/[^/]+)", path.read_text("utf-8")))
     assert hosts == {("github.com", "renode/renode")}

@@ -64,8 +64,8 @@ def run_python(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-# They do not call the core.
-EXCLUDED = {Path(__file__).name, "test_core_cross.py", "test_core_generated.py"}
+# They do not call the core in this process.
+EXCLUDED = {Path(__file__).name, "test_core_cross.py", "test_core_generated.py", "test_core_kernels.py"}
 
 
 @pytest.mark.slow

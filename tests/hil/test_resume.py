@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,14 +23,13 @@ from eishil_bench.measure import measure
 from eishil_bench.replay import MODEL_FILE, NETWORK_FILE
 from support.simulated_cells import simulated_cells
 
+ROOT = Path(__file__).resolve().parents[2]
 KILLS = 12
 
 
 @pytest.fixture(scope="module")
 def undisturbed(first_light_model, native_image, tmp_path_factory):
     """Journal and table of a run of the committed model that nobody disturbs."""
-    from conftest import ROOT
-
     network_path = ROOT / "datasets" / "models" / "first_light" / NETWORK_FILE
     network = load_float_network(network_path)
     cells = simulated_cells(first_light_model, network, cells=8, steps=40, seed=11)
