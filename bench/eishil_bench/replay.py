@@ -15,6 +15,7 @@ from eishil import wire
 from eishil.errors import EishilError
 from eishil.filters.ekf import Ekf
 from eishil.filters.step import StepInput
+from eishil.filters.ukf import reference_filter
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil_bench import run_table
@@ -88,7 +89,7 @@ def _estimator(path: Path, recording: Recording) -> tuple[Model, Ekf]:
                 raise EishilError(f"{path}: the journal lacks {name}; run again")
             (Path(folder) / name).write_bytes(recording.files[name])
         model = Model.load(Path(folder) / MODEL_FILE)
-        return model, Ekf(model, load_float_network(Path(folder) / NETWORK_FILE))
+        return model, reference_filter(model, load_float_network(Path(folder) / NETWORK_FILE))
 
 
 def _measurement(recording: Recording, model: Model, ekf: Ekf, progress: Progress) -> Measurement:

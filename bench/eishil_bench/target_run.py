@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eishil.errors import EishilError, RecipeError, TargetError
-from eishil.filters.ekf import Ekf
+from eishil.filters.ukf import reference_filter
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil_bench import run_table
@@ -116,7 +116,7 @@ def run_target(
 ) -> Results:
     """Run one target; everything of it lies in its folder afterwards."""
     workspace, model = stimulus.workspace, stimulus.model
-    ekf = Ekf(model, stimulus.network)
+    ekf = reference_filter(model, stimulus.network)
     about = {
         "recipe": workspace.recipe.name,
         "description": workspace.recipe.description,
