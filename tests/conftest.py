@@ -10,8 +10,8 @@ from filelock import FileLock
 from eishil.codegen import generate
 from eishil.model import Model
 from eishil.network.onnx_files import load_float_network
-from eishil_bench.build import FirmwareImage, build_firmware
 from eishil_bench.dut import load_targets
+from eishil_bench.firmware.build import FirmwareImage, build_firmware
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_TARGETS = ("native", "native_sanitized", "qemu", "qemu_m7")

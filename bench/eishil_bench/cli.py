@@ -162,9 +162,9 @@ def link(
     scale: Annotated[float, typer.Option(min=0.001, max=100.0, help="1 is the full campaign, some minutes")] = 1.0,
 ) -> None:
     """Damage, drop, reset and kill what is between bench and device, and measure what the line carries."""
-    from eishil_bench import link_bench
+    from eishil_bench.link import campaigns
 
-    link_bench.command(json, scale)
+    campaigns.command(json, scale)
 
 
 @app.command()

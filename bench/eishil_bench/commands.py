@@ -13,13 +13,13 @@ from eishil.errors import EishilError
 from eishil.files import write_atomic
 from eishil_bench import pipeline, terminal
 from eishil_bench.pipeline import Workspace
-from eishil_bench.results import Results
+from eishil_bench.runs.results import Results
 from eishil_bench.stamps import bring_up_to_date, reason_to_make, require
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from eishil_bench.build import FirmwareImage
+    from eishil_bench.firmware.build import FirmwareImage
 
 
 def make(stage: str, recipe: Path, out: Path, workers: int, force: bool) -> None:
@@ -51,11 +51,11 @@ def run(
     chaos: int | None = None,
 ) -> bool:
     """Everything from the data set to the report, on every target; whether all limits were kept."""
-    from eishil_bench import run_table
-    from eishil_bench.boards import chosen_targets
+    from eishil_bench.boards.discovery import chosen_targets
     from eishil_bench.dut import require_emulator
-    from eishil_bench.limits import load_limits
-    from eishil_bench.target_run import run_targets
+    from eishil_bench.runs import run_table
+    from eishil_bench.runs.limits import load_limits
+    from eishil_bench.runs.target_run import run_targets
 
     # What can be wrong without any work is found before minutes are spent on a data set.
     specs, bounds, workspace = chosen_targets(targets, port), load_limits(), Workspace.open(recipe, out)
@@ -78,8 +78,8 @@ def run(
 
 def report(recipe: Path, out: Path) -> None:
     """Write the pages of the last run again, with the verdict that its tables and the limits give now."""
-    from eishil_bench import stored_run
-    from eishil_bench.limits import load_limits
+    from eishil_bench.runs import stored_run
+    from eishil_bench.runs.limits import load_limits
 
     bounds, workspace = load_limits(), Workspace.open(recipe, out)
     require(workspace.targets, workspace.command("run"))
@@ -93,8 +93,8 @@ def report(recipe: Path, out: Path) -> None:
 
 def replay(journal: Path, out: Path | None) -> bool:
     """Compare a journal's run again; whether all limits were kept."""
-    from eishil_bench.limits import load_limits
-    from eishil_bench.replay import replay as replay_journal
+    from eishil_bench.record.replay import replay as replay_journal
+    from eishil_bench.runs.limits import load_limits
 
     folder = out or journal.parent / "replay"
     with terminal.progress_bars() as progress:
@@ -105,8 +105,8 @@ def replay(journal: Path, out: Path | None) -> bool:
 
 def bench_firmware(json_path: Path | None, target: str, port: str | None) -> None:
     """Figures of the firmware to the terminal and, if wanted, into a file."""
-    from eishil_bench import firmware_bench
     from eishil_bench.dut import require_emulator, target_spec
+    from eishil_bench.firmware import firmware_bench
 
     require_emulator(target_spec(target))
     with terminal.progress_bars() as progress:
@@ -118,7 +118,7 @@ def bench_firmware(json_path: Path | None, target: str, port: str | None) -> Non
 
 def diff(first: Path, second: Path, increases: Sequence[str], decreases: Sequence[str], json_path: Path | None) -> bool:
     """Compare two runs; whether no figure rose or fell by more than is allowed."""
-    from eishil_bench import diff as differ
+    from eishil_bench.runs import diff as differ
 
     gates = [differ.Gate.parse(text, sign) for texts, sign in ((increases, 1), (decreases, -1)) for text in texts]
     difference = differ.diff(first, second, gates)
@@ -130,8 +130,8 @@ def diff(first: Path, second: Path, increases: Sequence[str], decreases: Sequenc
 
 def flash(recipe: Path | None, targets: Sequence[str], port: str | None, out: Path) -> None:
     """Put firmware onto boards, one after the other; those that run it already are left alone."""
-    from eishil_bench.boards import chosen_targets
-    from eishil_bench.flash import flash as flash_board
+    from eishil_bench.boards.discovery import chosen_targets
+    from eishil_bench.boards.flash import flash as flash_board
 
     specs = chosen_targets(targets, port)
     for spec in specs:
@@ -142,7 +142,7 @@ def flash(recipe: Path | None, targets: Sequence[str], port: str | None, out: Pa
 
 def boards() -> None:
     """List the boards that are connected."""
-    from eishil_bench.boards import list_boards
+    from eishil_bench.boards.discovery import list_boards
 
     terminal.tell_boards(list_boards())
 
@@ -164,7 +164,7 @@ def _remark_if_stale(workspace: Workspace, name: str) -> None:
 
 def _build(workspace: Workspace, env: str) -> FirmwareImage:
     """Build the image of an environment; PlatformIO itself knows what is up to date."""
-    from eishil_bench.build import build_firmware
+    from eishil_bench.firmware.build import build_firmware
 
     require(workspace.generated / "model.c", workspace.command("generate"))
     started_s = time.monotonic()
@@ -175,8 +175,8 @@ def _build(workspace: Workspace, env: str) -> FirmwareImage:
 
 def _image_to_flash(recipe: Path | None, env: str, out: Path) -> FirmwareImage:
     """Of a recipe's generated files, or of the committed ones."""
-    from eishil_bench.build import build_firmware
-    from eishil_bench.toolchain import PROJECT_ROOT
+    from eishil_bench.firmware.build import build_firmware
+    from eishil_bench.firmware.toolchain import PROJECT_ROOT
 
     if recipe is None:
         return build_firmware(env, PROJECT_ROOT / "firmware" / "generated", out / "committed" / "firmware" / env)

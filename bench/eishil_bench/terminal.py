@@ -16,13 +16,13 @@ from rich.table import Table
 
 from eishil.progress import Progress
 from eishil_bench.report.words import bound_text, figure_text, interval_text
-from eishil_bench.results import Results
+from eishil_bench.runs.results import Results
 from eishil_bench.stamps import Made
 
 if TYPE_CHECKING:
-    from eishil_bench.boards import Board
-    from eishil_bench.diff import Difference
-    from eishil_bench.flash import Flashed
+    from eishil_bench.boards.discovery import Board
+    from eishil_bench.boards.flash import Flashed
+    from eishil_bench.runs.diff import Difference
 
 
 def messages() -> Console:

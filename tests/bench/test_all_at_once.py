@@ -12,7 +12,7 @@ import pytest
 from eishil.errors import TargetError
 from eishil.progress import silent
 from eishil_bench.dut import target_spec
-from eishil_bench.target_run import all_at_once
+from eishil_bench.runs.target_run import all_at_once
 
 SPECS = [target_spec("native"), target_spec("qemu"), target_spec("native_sanitized")]
 

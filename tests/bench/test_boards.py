@@ -21,12 +21,12 @@ import pytest
 import serial
 
 from eishil.errors import RecipeError, SilenceError, TargetError
-from eishil_bench import boards
-from eishil_bench.boards import ask_identity, chosen_targets, list_boards
+from eishil_bench.boards import discovery
+from eishil_bench.boards.discovery import ask_identity, chosen_targets, list_boards
+from eishil_bench.boards.locks import LOCK_FOLDER_VARIABLE, BoardLock
 from eishil_bench.dut import USER_ROSTER_VARIABLE, load_targets, target_spec
 from eishil_bench.dut import serial as serial_dut
 from eishil_bench.dut.serial import UDEV_RULE, SerialDut, board_key, find_port
-from eishil_bench.locks import LOCK_FOLDER_VARIABLE, BoardLock
 from support.command_line import eishil
 from support.fake_dut import BUILD_ID, FakeDevice
 from support.pseudo_terminal import serial_port
@@ -48,7 +48,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes records of `serial.tools.list_ports` what is connected."""
 
     def connect(*records: SimpleNamespace) -> None:
-        for module in (boards, serial_dut):
+        for module in (discovery, serial_dut):
             monkeypatch.setattr(module, "connected_ports", lambda: list(records))
 
     connect()
@@ -180,7 +180,8 @@ def test_boards_command(tmp_path, model):
 @contextmanager
 def held(board: str) -> Iterator[int]:
     """Another process holds the board; yields its id."""
-    code = "import sys; from eishil_bench.locks import BoardLock; lock = BoardLock('t', sys.argv[1]); lock.acquire(); "
+    code = "import sys; from eishil_bench.boards.locks import BoardLock; "
+    code += "lock = BoardLock('t', sys.argv[1]); lock.acquire(); "
     code += "print(flush=True); input()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, board], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -10,11 +10,11 @@ import pytest
 
 from eishil.errors import LineClosedError
 from eishil.network.onnx_files import load_float_network
-from eishil_bench.chaos import BadDirection, ChaosDut, Faults
 from eishil_bench.dut import open_dut, target_spec
-from eishil_bench.link import Link
-from eishil_bench.session import Session, stream
-from eishil_bench.steady_link import SteadyLink
+from eishil_bench.link.chaos import BadDirection, ChaosDut, Faults
+from eishil_bench.link.exchange import Link
+from eishil_bench.link.session import Session, stream
+from eishil_bench.link.steady_link import SteadyLink
 from support.fake_dut import FakeDevice
 from support.random_models import random_estimator, random_steps
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from eishil.errors import EishilError, RecipeError
-from eishil_bench import bootstrap, compare, run_table
-from eishil_bench.limits import LIMITS_PATH, Limit, check_all, load_limits, sentence
-from eishil_bench.results import Comparison
+from eishil_bench.runs import bootstrap, compare, run_table
+from eishil_bench.runs.limits import LIMITS_PATH, Limit, check_all, load_limits, sentence
+from eishil_bench.runs.results import Comparison
 
 
 def table() -> pd.DataFrame:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from eishil_bench import cortex_m4
-from eishil_bench.cortex_m4 import Execution, estimate_cycles, refill_cycles
-from eishil_bench.counts import code_of
-from eishil_bench.peers import MACHINE
-from eishil_bench.toolchain import cross_compiler
+from eishil_bench.firmware import cortex_m4
+from eishil_bench.firmware.cortex_m4 import Execution, estimate_cycles, refill_cycles
+from eishil_bench.firmware.counts import code_of
+from eishil_bench.firmware.peers import MACHINE
+from eishil_bench.firmware.toolchain import cross_compiler
 
 
 def executed_once(tmp_path: Path, lines: list[str], taken: frozenset[str] = frozenset()) -> int:

@@ -12,10 +12,10 @@ from eishil import wire
 from eishil.errors import EishilError
 from eishil.filters.ekf import Ekf
 from eishil.progress import silent
-from eishil_bench import run_table
-from eishil_bench.diff import Change, Gate, diff, figures
-from eishil_bench.measure import judge, measure
-from eishil_bench.results import CountPerStep
+from eishil_bench.runs import run_table
+from eishil_bench.runs.diff import Change, Gate, diff, figures
+from eishil_bench.runs.measure import judge, measure
+from eishil_bench.runs.results import CountPerStep
 from support.command_line import eishil, is_one_sentence
 from support.fake_dut import BUILD_ID, FakeDevice
 from support.random_models import random_estimator

@@ -15,12 +15,12 @@ from eishil.files import sha256_file
 from eishil.filters.ekf import Ekf
 from eishil.network.onnx_files import load_float_network, write_float_network
 from eishil.progress import silent
-from eishil_bench.journal import MAGIC, Journal, read
-from eishil_bench.limits import load_limits
-from eishil_bench.link import Link
-from eishil_bench.logbook import journal_header, open_logbook
-from eishil_bench.measure import judge, measure
-from eishil_bench.replay import MODEL_FILE, NETWORK_FILE, replay
+from eishil_bench.link.exchange import Link
+from eishil_bench.record.journal import MAGIC, Journal, read
+from eishil_bench.record.logbook import journal_header, open_logbook
+from eishil_bench.record.replay import MODEL_FILE, NETWORK_FILE, replay
+from eishil_bench.runs.limits import load_limits
+from eishil_bench.runs.measure import judge, measure
 from support.fake_dut import FakeDevice
 from support.fake_image import FakeImage
 from support.random_models import random_estimator

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from eishil.errors import SilenceError
-from eishil_bench.link import Link
-from eishil_bench.session import Session, stream
-from eishil_bench.steady_link import BAUD_Bd, SteadyLink
+from eishil_bench.link.exchange import Link
+from eishil_bench.link.session import Session, stream
+from eishil_bench.link.steady_link import BAUD_Bd, SteadyLink
 from support.fake_dut import FakeDevice
 from support.random_models import random_estimator, random_steps
 

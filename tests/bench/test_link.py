@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from eishil import wire
 from eishil.errors import SessionLostError, SilenceError, TargetError
-from eishil_bench.framing import FrameReader, decode, encode
-from eishil_bench.link import Link, LinkStatistics
-from eishil_bench.session import Session, stream
-from eishil_bench.steady_link import SteadyLink
+from eishil_bench.link.exchange import Link, LinkStatistics
+from eishil_bench.link.framing import FrameReader, decode, encode
+from eishil_bench.link.session import Session, stream
+from eishil_bench.link.steady_link import SteadyLink
 from support.fake_dut import BabblingDevice, BadLine, FakeDevice, SilentDevice, UnansweredError, frame
 from support.random_models import random_estimator, random_steps
 

@@ -16,7 +16,7 @@ import pytest
 from eishil_bench.dut import load_targets
 from eishil_bench.dut.renode import PLATFORMS, setup_commands
 from eishil_bench.dut.renode_uart import UART, MonitorUart
-from eishil_bench.framing import encode
+from eishil_bench.link.framing import encode
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = ROOT / "firmware" / "port"

@@ -21,9 +21,9 @@ from eishil.model import Model
 from eishil_bench.dut import open_dut, renode_monitor, target_spec
 from eishil_bench.dut.renode import RenodeDut
 from eishil_bench.dut.renode_uart import monitor_path
-from eishil_bench.link import Link
-from eishil_bench.measure import clock_of
-from eishil_bench.session import Session, stream
+from eishil_bench.link.exchange import Link
+from eishil_bench.link.session import Session, stream
+from eishil_bench.runs.measure import clock_of
 from support import fake_renode
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,12 +13,12 @@ from plotly.offline import get_plotlyjs
 from eishil import wire
 from eishil.filters.ekf import Ekf
 from eishil.progress import silent
-from eishil_bench.limits import Limit, load_limits
-from eishil_bench.measure import judge, measure
 from eishil_bench.report import figures
 from eishil_bench.report.page import render, write_report
 from eishil_bench.report.words import bound_text, figure_text
-from eishil_bench.results import Check, Results
+from eishil_bench.runs.limits import Limit, load_limits
+from eishil_bench.runs.measure import judge, measure
+from eishil_bench.runs.results import Check, Results
 from support.fake_dut import BUILD_ID, FakeDevice
 from support.random_models import random_estimator
 from support.simulated_cells import simulated_cells

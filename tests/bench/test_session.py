@@ -13,11 +13,11 @@ from eishil.errors import TargetError
 from eishil.filters.ekf import Ekf
 from eishil.network.integer import IntegerReference
 from eishil.progress import silent
-from eishil_bench.limits import load_limits
-from eishil_bench.link import Link
-from eishil_bench.measure import clock_of, judge, measure
-from eishil_bench.session import Session, stream
-from eishil_bench.stimulus import Trajectory, as_sent
+from eishil_bench.link.exchange import Link
+from eishil_bench.link.session import Session, stream
+from eishil_bench.runs.limits import load_limits
+from eishil_bench.runs.measure import clock_of, judge, measure
+from eishil_bench.runs.stimulus import Trajectory, as_sent
 from support.fake_dut import BUILD_ID, BadLine, FakeDevice
 from support.random_models import random_estimator
 from support.simulated_cells import simulated_cells

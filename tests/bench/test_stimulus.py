@@ -12,7 +12,7 @@ from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import RecipeError
-from eishil_bench.stimulus import held_out_trajectories
+from eishil_bench.runs.stimulus import held_out_trajectories
 from support.random_models import random_estimator
 
 FREQUENCY_HZ = np.array([0.01, 0.1, 1.0, 10.0, 100.0, 1000.0])

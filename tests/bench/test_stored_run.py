@@ -11,9 +11,9 @@ import pytest
 from eishil.errors import EishilError
 from eishil.filters.ekf import Ekf
 from eishil.progress import silent
-from eishil_bench import run_table, stored_run
-from eishil_bench.limits import Limit
-from eishil_bench.measure import judge, measure
+from eishil_bench.runs import run_table, stored_run
+from eishil_bench.runs.limits import Limit
+from eishil_bench.runs.measure import judge, measure
 from support.fake_dut import FakeDevice
 from support.fake_image import FakeImage
 from support.random_models import random_estimator

@@ -10,7 +10,7 @@ import pytest
 
 from eishil import codegen
 from eishil.ccore import CORE, FLAGS, WARNINGS
-from eishil_bench.stack import CallGraph
+from eishil_bench.firmware.stack import CallGraph
 from support.core_cases import CASES, make_model
 
 GENERATED = CORE.parent / "generated"

@@ -10,10 +10,10 @@ import pytest
 
 from eishil import wire
 from eishil.model import Model
-from eishil_bench.build import FirmwareImage
 from eishil_bench.dut import open_dut, target_spec
 from eishil_bench.dut.qemu import QemuDut
 from eishil_bench.dut.renode_faults import symbol
+from eishil_bench.firmware.build import FirmwareImage
 from support.gdb import Debugger
 from support.line import Line
 

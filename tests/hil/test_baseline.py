@@ -8,9 +8,9 @@ import pytest
 
 from eishil.errors import RecipeError
 from eishil.model import Model
-from eishil_bench.baseline import Baseline, Bounds, growths, load_baseline, write_baseline
-from eishil_bench.build import FirmwareImage, build_firmware
-from eishil_bench.firmware_bench import boards, bounds_of
+from eishil_bench.firmware.baseline import Baseline, Bounds, growths, load_baseline, write_baseline
+from eishil_bench.firmware.build import FirmwareImage, build_firmware
+from eishil_bench.firmware.firmware_bench import boards, bounds_of
 
 
 @pytest.mark.parametrize("env", boards())

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from eishil.errors import EishilError, ToolError
-from eishil_bench import toolchain
-from eishil_bench.build import FirmwareImage, build_firmware, read_image
-from eishil_bench.stack import CallGraph, worst_case_bytes
+from eishil_bench.firmware import toolchain
+from eishil_bench.firmware.build import FirmwareImage, build_firmware, read_image
+from eishil_bench.firmware.stack import CallGraph, worst_case_bytes
 
 IMAGES = {
     "nucleo_f446re": "qemu_image",

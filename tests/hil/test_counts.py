@@ -9,14 +9,14 @@ import pytest
 
 from eishil.errors import ToolError
 from eishil.model import Model
-from eishil_bench import firmware_bench, peers
-from eishil_bench.build import FirmwareImage
-from eishil_bench.cortex_m4 import Image
-from eishil_bench.counts import CountingQemu, build_plugin, read_counts
 from eishil_bench.dut import target_spec
-from eishil_bench.firmware_bench import ENTRY, FUNCTIONS, STAGES
-from eishil_bench.model_variants import variants
-from eishil_bench.session import Session, stream
+from eishil_bench.firmware import firmware_bench, peers
+from eishil_bench.firmware.build import FirmwareImage
+from eishil_bench.firmware.cortex_m4 import Image
+from eishil_bench.firmware.counts import CountingQemu, build_plugin, read_counts
+from eishil_bench.firmware.firmware_bench import ENTRY, FUNCTIONS, STAGES
+from eishil_bench.firmware.model_variants import variants
+from eishil_bench.link.session import Session, stream
 
 # 100 calls of a function of 2 + 3 * 10 + 1 instructions, within a stage that adds its own around them.
 PROGRAM = r"""

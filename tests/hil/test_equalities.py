@@ -17,11 +17,11 @@ from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
 from eishil.network.integer import IntegerReference
 from eishil.network.onnx_files import load_float_network
-from eishil_bench.build import FirmwareImage
 from eishil_bench.dut import open_dut
-from eishil_bench.limits import load_limits
-from eishil_bench.session import Session, refuse_stranger, stream
-from eishil_bench.stimulus import held_out_trajectories
+from eishil_bench.firmware.build import FirmwareImage
+from eishil_bench.link.session import Session, refuse_stranger, stream
+from eishil_bench.runs.limits import load_limits
+from eishil_bench.runs.stimulus import held_out_trajectories
 
 IMAGES = {
     "native": "native_image",

@@ -13,8 +13,8 @@ from eishil.filters.ekf import Ekf
 from eishil.network.onnx_files import load_float_network
 from eishil_bench.dut import target_spec
 from eishil_bench.dut.qemu import QemuDut
-from eishil_bench.measure import measure
-from eishil_bench.stimulus import held_out_trajectories
+from eishil_bench.runs.measure import measure
+from eishil_bench.runs.stimulus import held_out_trajectories
 from support.gdb import PC, Debugger
 
 DATASETS = Path(__file__).resolve().parents[2] / "datasets"

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from eishil.errors import TargetError, ToolError
-from eishil_bench.build import FirmwareImage
+from eishil_bench.boards.flash import flash, load_segments, program, reset_board
+from eishil_bench.boards.locks import LOCK_FOLDER_VARIABLE, BoardLock
 from eishil_bench.dut import target_spec
-from eishil_bench.flash import flash, load_segments, program, reset_board
-from eishil_bench.locks import LOCK_FOLDER_VARIABLE, BoardLock
+from eishil_bench.firmware.build import FirmwareImage
 from support.fake_dut import FakeDevice
 from support.pseudo_terminal import serial_port
 from support.random_models import random_estimator

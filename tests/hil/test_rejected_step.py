@@ -15,9 +15,9 @@ from eishil.filters.ekf import Ekf
 from eishil.network.onnx_files import load_float_network
 from eishil.progress import silent
 from eishil_bench.dut import open_dut
-from eishil_bench.limits import load_limits
-from eishil_bench.measure import judge, measure
-from eishil_bench.stimulus import held_out_trajectories
+from eishil_bench.runs.limits import load_limits
+from eishil_bench.runs.measure import judge, measure
+from eishil_bench.runs.stimulus import held_out_trajectories
 
 DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 REJECTED = wire.ENUMS["status"]["REJECTED_INPUT"]

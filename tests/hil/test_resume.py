@@ -13,14 +13,14 @@ import pytest
 from eishil.filters.ekf import Ekf
 from eishil.network.onnx_files import load_float_network
 from eishil.progress import silent
-from eishil_bench.device_run import DeviceRun
 from eishil_bench.dut import open_dut
-from eishil_bench.journal import Journal, read
-from eishil_bench.kills import estimates, kill_campaign
-from eishil_bench.link import Link
-from eishil_bench.logbook import journal_header, open_logbook
-from eishil_bench.measure import measure
-from eishil_bench.replay import MODEL_FILE, NETWORK_FILE
+from eishil_bench.link.exchange import Link
+from eishil_bench.record.journal import Journal, read
+from eishil_bench.record.kills import estimates, kill_campaign
+from eishil_bench.record.logbook import journal_header, open_logbook
+from eishil_bench.record.replay import MODEL_FILE, NETWORK_FILE
+from eishil_bench.runs.device_run import DeviceRun
+from eishil_bench.runs.measure import measure
 from support.simulated_cells import simulated_cells
 
 ROOT = Path(__file__).resolve().parents[2]

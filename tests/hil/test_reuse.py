@@ -15,8 +15,8 @@ from eishil import wire
 from eishil.ccore import CoreLibrary
 from eishil.filters.step import StepInput
 from eishil.model import Model
-from eishil_bench import toolchain
-from eishil_bench.firmware_bench import held_out_spectra
+from eishil_bench.firmware import toolchain
+from eishil_bench.firmware.firmware_bench import held_out_spectra
 
 FIRMWARE = toolchain.PROJECT_ROOT / "firmware"
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from eishil.model import Model
-from eishil_bench.journal import read
 from eishil_bench.pipeline import Workspace
+from eishil_bench.record.journal import read
 from support.command_line import eishil
 from support.fake_dut import FakeDevice
 from support.prepared_workspace import CELLS, STEPS, prepared_workspace

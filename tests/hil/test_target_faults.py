@@ -10,9 +10,9 @@ from elftools.elf.elffile import ELFFile
 
 from eishil import wire
 from eishil.model import Model
-from eishil_bench.build import FirmwareImage
 from eishil_bench.dut import target_spec
 from eishil_bench.dut.qemu import QemuDut
+from eishil_bench.firmware.build import FirmwareImage
 from support.gdb import PC, SP, Debugger
 from support.line import Line
 

@@ -8,11 +8,11 @@ import pytest
 
 from eishil.errors import TargetError
 from eishil.model import Model
-from eishil_bench.build import FirmwareImage
 from eishil_bench.dut import target_spec
 from eishil_bench.dut.qemu import QemuDut
 from eishil_bench.dut.renode_faults import symbol
-from eishil_bench.session import Session
+from eishil_bench.firmware.build import FirmwareImage
+from eishil_bench.link.session import Session
 from support.gdb import Debugger
 
 pytestmark = pytest.mark.target("qemu")

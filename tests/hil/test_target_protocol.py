@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from eishil import wire
 from eishil.model import Model
-from eishil_bench.build import FirmwareImage
 from eishil_bench.dut import open_dut
+from eishil_bench.firmware.build import FirmwareImage
 from support.line import Line, frame
 
 STATUS = wire.ENUMS["status"]

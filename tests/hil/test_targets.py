@@ -15,11 +15,11 @@ import pytest
 
 from eishil.errors import RecipeError, TargetError, ToolError
 from eishil.model import Model
-from eishil_bench.build import FirmwareImage
 from eishil_bench.dut import load_targets, open_dut, target_spec
 from eishil_bench.dut.native import NativeDut
 from eishil_bench.dut.qemu import QemuDut
 from eishil_bench.dut.serial import SerialDut, find_port
+from eishil_bench.firmware.build import FirmwareImage
 from support.line import Line
 
 # Prints how far TIM2 ran during 2 * 100,000 instructions, over USART2, then sleeps.

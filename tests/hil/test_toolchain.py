@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eishil.errors import ToolError
-from eishil_bench import build, toolchain
+from eishil_bench.firmware import build, toolchain
 
 # Loaded by every Python below PlatformIO: a connection attempt is written down and refused.
 NO_NETWORK = """

@@ -89,7 +89,7 @@ def test_report_is_made_again_without_a_target(workspace, sanitized_run):
 
 def test_missed_limit_exits_1_and_says_which(workspace):
     code = (
-        "from eishil_bench import cli, limits\n"
+        "from eishil_bench import cli\nfrom eishil_bench.runs import limits\n"
         "tight = {'rms_soh_difference': limits.Limit(at_most=1e-12, reason='to see a limit missed by a whole run')}\n"
         "limits.load_limits = lambda: tight; cli.main()"
     )

@@ -18,8 +18,8 @@ from eishil.network.onnx_files import write_float_network
 from eishil.progress import silent
 from eishil_bench import pipeline
 from eishil_bench.pipeline import Workspace
+from eishil_bench.runs.stimulus import Trajectory
 from eishil_bench.stamps import bring_up_to_date
-from eishil_bench.stimulus import Trajectory
 from support.random_models import random_estimator
 from support.simulated_cells import simulated_cells
 

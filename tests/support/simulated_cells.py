@@ -11,7 +11,7 @@ from eishil.filters import readout
 from eishil.filters.ekf import Ekf
 from eishil.model import Model
 from eishil.network.mlp import FloatNetwork
-from eishil_bench.stimulus import HeldOutSpectrum, Trajectory, as_sent
+from eishil_bench.runs.stimulus import HeldOutSpectrum, Trajectory, as_sent
 
 
 def simulated_trajectory(

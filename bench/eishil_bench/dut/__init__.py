@@ -13,7 +13,7 @@ from eishil.errors import RecipeError, TargetError
 from eishil_bench.dut.base import Dut, TargetSpec
 
 if TYPE_CHECKING:
-    from eishil_bench.build import FirmwareImage
+    from eishil_bench.firmware.build import FirmwareImage
 
 __all__ = ["ROSTER", "Dut", "TargetSpec", "load_targets", "open_dut", "require_emulator", "target_spec", "user_roster"]
 
@@ -106,7 +106,7 @@ def open_dut(target: str | TargetSpec, image: FirmwareImage, *, port: str | None
     dut = _open_dut(spec, image, port)
     if spec.chaos is None:
         return dut
-    from eishil_bench.chaos import ChaosDut
+    from eishil_bench.link.chaos import ChaosDut
 
     return ChaosDut(dut, spec.chaos)
 

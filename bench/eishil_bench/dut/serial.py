@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from eishil.errors import LineClosedError, TargetError
+from eishil_bench.boards.locks import BoardLock
 from eishil_bench.dut.base import DutBase, TargetSpec
-from eishil_bench.locks import BoardLock
 
 _WRITE_TIMEOUT_s = 10.0
 _RESET_TIMEOUT_s = 30.0
@@ -111,7 +111,7 @@ class SerialDut(DutBase):
         """
         self._line()
         if self.spec.reset == "pyocd":
-            from eishil_bench.flash import reset_board
+            from eishil_bench.boards.flash import reset_board
 
             reset_board(self.spec, self.serial_number)
         elif self.spec.reset == "command":

@@ -11,8 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from eishil.files import write_atomic
 from eishil_bench.report.words import CLOCK_WORDS
-from eishil_bench.results import Results
-from eishil_bench.run_table import matrix
+from eishil_bench.runs.results import Results
+from eishil_bench.runs.run_table import matrix
 
 
 def write_combined(runs: Sequence[Results], tables: Sequence[pd.DataFrame], path: Path) -> None:

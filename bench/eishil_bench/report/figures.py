@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from eishil.filters.scores import rms
-from eishil_bench.compare import coverage, errors
+from eishil_bench.runs.compare import coverage, errors
 
 LABEL, REFERENCE, DEVICE, PRIOR = "#1f2328", "#2f6fab", "#d4622a", "#9aa4af"
 REFERENCE_WIDE = "#9dbfe0"  # lies under the device's line, which is nearly the same

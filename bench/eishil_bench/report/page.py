@@ -12,10 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from eishil.files import write_atomic
-from eishil_bench.baseline import load_baseline
+from eishil_bench.firmware.baseline import load_baseline
 from eishil_bench.report import figures
 from eishil_bench.report.words import CLOCK_WORDS, bound_text, figure_text, headline, verdict_sentence
-from eishil_bench.results import Results
+from eishil_bench.runs.results import Results
 
 PLOT_OPTIONS = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eishil_bench.results import Check, Interval, Results
+from eishil_bench.runs.results import Check, Interval, Results
 
 CLOCK_WORDS = {
     "instructions": "executed instructions of the emulated core, not cycles",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from eishil_bench.build import FirmwareImage
 from eishil_bench.dut import target_spec
 from eishil_bench.dut.renode import RenodeDut
+from eishil_bench.firmware.build import FirmwareImage
 
 HERE = Path(__file__).parent
 

@@ -10,11 +10,11 @@ from eishil.filters.ekf import Ekf
 from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil.network.integer import IntegerReference
-from eishil_bench.build import FirmwareImage
 from eishil_bench.dut import open_dut
 from eishil_bench.dut.renode_faults import executed_instructions
-from eishil_bench.limits import load_limits
-from eishil_bench.session import DeviceStep, Session, stream
+from eishil_bench.firmware.build import FirmwareImage
+from eishil_bench.link.session import DeviceStep, Session, stream
+from eishil_bench.runs.limits import load_limits
 from support.estimates import bits, life_of_spectra
 
 # A count starts and ends with a read of the counter, and QEMU's TIM2 takes another path through port_count than the

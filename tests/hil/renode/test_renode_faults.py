@@ -17,7 +17,7 @@ from eishil_bench.dut.renode_faults import (
     set_speed,
     symbol,
 )
-from eishil_bench.session import Session, stream
+from eishil_bench.link.session import Session, stream
 from support.estimates import bits, life_of_spectra
 from support.line import Line, frame
 

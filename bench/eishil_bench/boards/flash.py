@@ -17,12 +17,12 @@ from typing import Any
 from elftools.elf.elffile import ELFFile
 
 from eishil.errors import SilenceError, TargetError, ToolError
-from eishil_bench.boards import ask_identity
+from eishil_bench.boards.discovery import ask_identity
 from eishil_bench.dut import TargetSpec
 from eishil_bench.dut.serial import SerialDut
-from eishil_bench.link import HELLO_WAITS_s
-from eishil_bench.logbook import Image
-from eishil_bench.session import Identity
+from eishil_bench.link.exchange import HELLO_WAITS_s
+from eishil_bench.link.session import Identity
+from eishil_bench.record.logbook import Image
 
 _CHUNK_BYTES = 1024
 
@@ -121,7 +121,7 @@ def _session(spec: TargetSpec, serial_number: str) -> Iterator[Any]:
     from pyocd.core.helpers import ConnectHelper
     from pyocd.core.session import Session
 
-    from eishil_bench import probe_targets
+    from eishil_bench.boards import probe_targets
 
     probe_targets.register()
     logging.getLogger("pyocd").setLevel(logging.CRITICAL)  # it logs what it raises, with a traceback

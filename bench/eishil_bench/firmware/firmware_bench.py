@@ -25,17 +25,17 @@ from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil.network.onnx_files import load_float_network
 from eishil.progress import Progress
-from eishil_bench import cortex_m4, toolchain
-from eishil_bench.baseline import Bounds
-from eishil_bench.build import FirmwareImage, allocated_bytes, build_firmware
-from eishil_bench.counts import CORTEX_M4_MACHINES, Count, CountingQemu
 from eishil_bench.dut import Dut, TargetSpec, load_targets, open_dut, target_spec
-from eishil_bench.measure import clock_of
-from eishil_bench.model_variants import variants
-from eishil_bench.peers import count_emlearn, count_network
-from eishil_bench.session import Session, stream
-from eishil_bench.stack import CallGraph
-from eishil_bench.stimulus import held_out_trajectories
+from eishil_bench.firmware import cortex_m4, toolchain
+from eishil_bench.firmware.baseline import Bounds
+from eishil_bench.firmware.build import FirmwareImage, allocated_bytes, build_firmware
+from eishil_bench.firmware.counts import CORTEX_M4_MACHINES, Count, CountingQemu
+from eishil_bench.firmware.model_variants import variants
+from eishil_bench.firmware.peers import count_emlearn, count_network
+from eishil_bench.firmware.stack import CallGraph
+from eishil_bench.link.session import Session, stream
+from eishil_bench.runs.measure import clock_of
+from eishil_bench.runs.stimulus import held_out_trajectories
 
 DATASETS = toolchain.PROJECT_ROOT / "datasets"
 FIRST_LIGHT = DATASETS / "models" / "first_light"

@@ -13,10 +13,10 @@ from typing import Any
 
 from eishil.errors import EishilError
 from eishil.files import write_atomic
-from eishil_bench import run_table
 from eishil_bench.report.combined import same_bits
-from eishil_bench.results import Results
-from eishil_bench.stored_run import table_path
+from eishil_bench.runs import run_table
+from eishil_bench.runs.results import Results
+from eishil_bench.runs.stored_run import table_path
 
 _GATE = re.compile(r"(?P<figure>[\w.]+)=(?P<bound>\d+(\.\d*)?([eE][-+]?\d+)?)(?P<percent>%?)")
 _IDENTITY = ("recipe", "target", "board", "clock", "model_id", "build_id", "wire_digest")

@@ -1,7 +1,7 @@
 """The spectra of a journal through a device once more, by a process that is killed at random moments and goes on.
 
-A finished journal is all that is needed: it holds the model and what was sent. `python -m eishil_bench.kills` is the
-process that is killed.
+A finished journal is all that is needed: it holds the model and what was sent. The process that is killed is
+`python -m eishil_bench.record.kills`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 from eishil import wire
 from eishil.errors import EishilError, TargetError
 from eishil.model import Model
-from eishil_bench.device_run import DeviceRun
-from eishil_bench.journal import read
-from eishil_bench.logbook import journal_header, open_logbook
-from eishil_bench.replay import MODEL_FILE, recorded_trajectory
+from eishil_bench.record.journal import read
+from eishil_bench.record.logbook import journal_header, open_logbook
+from eishil_bench.record.replay import MODEL_FILE, recorded_trajectory
+from eishil_bench.runs.device_run import DeviceRun
 
 _STEP_REPLY = wire.dtype(wire.BY_NAME["step_reply"], dict.fromkeys(wire.SYMBOLS, 1))
 _COUNT_AT = _STEP_REPLY.fields["count"][1]  # type: ignore[index]
@@ -53,8 +53,8 @@ def estimates(path: Path) -> dict[str, list[bytes]]:
 
 def rerun(source: Path, target: str, env: str, elf: Path, path: Path) -> None:
     """Run the spectra of the journal `source` on a target, with a journal of its own that is gone on with."""
-    from eishil_bench.build import read_image
     from eishil_bench.dut import open_dut
+    from eishil_bench.firmware.build import read_image
 
     recording = read(source)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def kill_campaign(
     expected, done, torn, equal, rounds = estimates(source), 0, 0, True, 0
     while done < kills:
         path = folder / f"killed_{rounds}.journal"
-        command = [sys.executable, "-m", "eishil_bench.kills", str(source), target, env, str(elf), str(path)]
+        command = [sys.executable, "-m", "eishil_bench.record.kills", str(source), target, env, str(elf), str(path)]
         while not _run_once(command, path, source.stat().st_size, rng, kill=done < kills):
             done += 1
             torn += path.is_file() and _torn(path)

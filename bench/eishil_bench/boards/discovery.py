@@ -8,11 +8,11 @@ from typing import Any
 
 from eishil import wire
 from eishil.errors import TargetError
+from eishil_bench.boards.locks import BoardLock
 from eishil_bench.dut import TargetSpec, load_targets, target_spec
 from eishil_bench.dut.serial import SerialDut, board_key, connected_ports, is_candidate
-from eishil_bench.link import Link
-from eishil_bench.locks import BoardLock
-from eishil_bench.session import Identity, identity
+from eishil_bench.link.exchange import Link
+from eishil_bench.link.session import Identity, identity
 
 ALL = "all"
 # Hello works whatever the model, and its reply is longer than all others of this size.

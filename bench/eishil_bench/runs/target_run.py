@@ -12,19 +12,19 @@ from eishil.errors import EishilError, RecipeError, TargetError
 from eishil.filters.ukf import reference_filter
 from eishil.model import Model
 from eishil.progress import Progress
-from eishil_bench import run_table
 from eishil_bench.dut import TargetSpec, open_dut
-from eishil_bench.logbook import journal_header, open_logbook
-from eishil_bench.measure import judge, measure
 from eishil_bench.pipeline import Workspace
-from eishil_bench.replay import MODEL_FILE, NETWORK_FILE
-from eishil_bench.results import Results
-from eishil_bench.stimulus import Trajectory, held_out_trajectories
+from eishil_bench.record.logbook import journal_header, open_logbook
+from eishil_bench.record.replay import MODEL_FILE, NETWORK_FILE
+from eishil_bench.runs import run_table
+from eishil_bench.runs.measure import judge, measure
+from eishil_bench.runs.results import Results
+from eishil_bench.runs.stimulus import Trajectory, held_out_trajectories
 
 if TYPE_CHECKING:
     from eishil.network.mlp import FloatNetwork
-    from eishil_bench.build import FirmwareImage
-    from eishil_bench.limits import Limit
+    from eishil_bench.firmware.build import FirmwareImage
+    from eishil_bench.runs.limits import Limit
 
 
 @dataclass(frozen=True)

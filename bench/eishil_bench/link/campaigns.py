@@ -22,23 +22,23 @@ from eishil.files import write_atomic
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
 from eishil.progress import Progress
-from eishil_bench.build import FirmwareImage, build_firmware
-from eishil_bench.chaos import USUAL, ChaosDut, Faults
-from eishil_bench.device_run import DeviceRun
 from eishil_bench.dut import Dut, open_dut
 from eishil_bench.dut.process import ProcessDut
-from eishil_bench.framing import CRC_BYTES, FrameReader
-from eishil_bench.kills import kill_campaign
-from eishil_bench.link import Link
-from eishil_bench.logbook import journal_header, open_logbook
-from eishil_bench.model_variants import with_modes_as_states
-from eishil_bench.paced_line import BITS_PER_BYTE, PacedPty
-from eishil_bench.replay import MODEL_FILE, NETWORK_FILE
-from eishil_bench.session import Session, stream
-from eishil_bench.steady_link import SteadyLink
-from eishil_bench.stimulus import Trajectory, held_out_trajectories
+from eishil_bench.firmware.build import FirmwareImage, build_firmware
+from eishil_bench.firmware.model_variants import with_modes_as_states
+from eishil_bench.link.chaos import USUAL, ChaosDut, Faults
+from eishil_bench.link.exchange import Link
+from eishil_bench.link.framing import CRC_BYTES, FrameReader
+from eishil_bench.link.paced_line import BITS_PER_BYTE, PacedPty
+from eishil_bench.link.session import Session, stream
+from eishil_bench.link.steady_link import SteadyLink
+from eishil_bench.record.kills import kill_campaign
+from eishil_bench.record.logbook import journal_header, open_logbook
+from eishil_bench.record.replay import MODEL_FILE, NETWORK_FILE
+from eishil_bench.runs.device_run import DeviceRun
+from eishil_bench.runs.stimulus import Trajectory, held_out_trajectories
 
-DATASETS = Path(__file__).resolve().parents[2] / "datasets"
+DATASETS = Path(__file__).resolve().parents[3] / "datasets"
 # On a line where most frames are damaged, what a reply takes on a process is waited for, and often.
 IMPATIENT_s = (0.004,) * 20_000
 WINDOW = 4

@@ -12,11 +12,11 @@ import numpy as np
 from eishil.errors import ToolError
 from eishil.files import write_atomic
 from eishil.network.mlp import FloatNetwork
-from eishil_bench import toolchain
-from eishil_bench.counts import Count, CountingQemu
 from eishil_bench.dut import target_spec
+from eishil_bench.firmware import toolchain
+from eishil_bench.firmware.counts import Count, CountingQemu
 
-SOURCES = Path(__file__).resolve().parents[1] / "emulation" / "peers"
+SOURCES = Path(__file__).resolve().parents[2] / "emulation" / "peers"
 FLAGS = ("-std=gnu11", "-O2", "-g", "-ffp-contract=off", "-fno-math-errno", "-ffunction-sections", "-fdata-sections")
 MACHINE = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
 LINK = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-Wl,-T{SOURCES / 'peer.ld'}")

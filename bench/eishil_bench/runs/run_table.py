@@ -18,8 +18,8 @@ import pandas as pd
 from eishil.errors import EishilError
 from eishil.files import sha256_file, write_atomic
 from eishil.filters.step import StepOutput
-from eishil_bench.session import DeviceStep
-from eishil_bench.stimulus import HeldOutSpectrum, ReferenceStep
+from eishil_bench.link.session import DeviceStep
+from eishil_bench.runs.stimulus import HeldOutSpectrum, ReferenceStep
 
 SOH = 0  # position among the readouts
 

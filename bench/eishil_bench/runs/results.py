@@ -27,7 +27,7 @@ class CountPerStep(_Part):
 
 
 class LinkCounts(_Part):
-    """What the host saw of the link (`eishil_bench.link.LinkStatistics`)."""
+    """What the host saw of the link (`eishil_bench.link.exchange.LinkStatistics`)."""
 
     frames: int
     retries: int
@@ -85,7 +85,7 @@ class EndOfLife(_Part):
 
 
 class Interval(_Part):
-    """95 % of the figures that held-out cells drawn again give (`eishil_bench.bootstrap`)."""
+    """95 % of the figures that held-out cells drawn again give (`eishil_bench.runs.bootstrap`)."""
 
     low: float
     high: float

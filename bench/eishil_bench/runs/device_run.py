@@ -15,10 +15,8 @@ import numpy as np
 from eishil import wire
 from eishil.errors import EishilError, SilenceError, TargetError
 from eishil.model import Model
-from eishil_bench.journal import Exchange, Section
-from eishil_bench.link import ByteStream, LinkStatistics, Request
-from eishil_bench.logbook import Logbook
-from eishil_bench.session import (
+from eishil_bench.link.exchange import ByteStream, LinkStatistics, Request
+from eishil_bench.link.session import (
     DeviceStatus,
     DeviceStep,
     Exchanger,
@@ -29,8 +27,10 @@ from eishil_bench.session import (
     request_body,
     stream,
 )
-from eishil_bench.steady_link import SteadyLink
-from eishil_bench.stimulus import Trajectory
+from eishil_bench.link.steady_link import SteadyLink
+from eishil_bench.record.journal import Exchange, Section
+from eishil_bench.record.logbook import Logbook
+from eishil_bench.runs.stimulus import Trajectory
 
 
 class Device(ByteStream, Protocol):

@@ -11,7 +11,7 @@ from eishil import wire
 from eishil.errors import EishilError
 from eishil.model import Model
 from eishil_bench import terminal
-from eishil_bench.journal import Journal, Section, Unrecorded, read
+from eishil_bench.record.journal import Journal, Section, Unrecorded, read
 
 ID_BYTES = 8
 

@@ -18,16 +18,16 @@ from eishil.filters.step import StepInput
 from eishil.filters.ukf import reference_filter
 from eishil.model import Model
 from eishil.progress import Progress
-from eishil_bench import run_table
-from eishil_bench.device_run import recorded_session
-from eishil_bench.journal import Exchange, Recording, Section, read
-from eishil_bench.limits import Limit
-from eishil_bench.link import LinkStatistics
-from eishil_bench.measure import Measurement, compared, judge
+from eishil_bench.link.exchange import LinkStatistics
+from eishil_bench.link.session import ID_BYTES, stream
+from eishil_bench.record.journal import Exchange, Recording, Section, read
 from eishil_bench.report.page import write_report
-from eishil_bench.results import Results
-from eishil_bench.session import ID_BYTES, stream
-from eishil_bench.stimulus import HeldOutSpectrum, Trajectory
+from eishil_bench.runs import run_table
+from eishil_bench.runs.device_run import recorded_session
+from eishil_bench.runs.limits import Limit
+from eishil_bench.runs.measure import Measurement, compared, judge
+from eishil_bench.runs.results import Results
+from eishil_bench.runs.stimulus import HeldOutSpectrum, Trajectory
 
 MODEL_FILE = "model.json"
 NETWORK_FILE = "network_float.onnx"

@@ -11,13 +11,13 @@ import pandas as pd
 from eishil.filters.ekf import Ekf
 from eishil.model import Model
 from eishil.progress import Progress
-from eishil_bench import compare, limits, run_table
-from eishil_bench.device_run import Device, DeviceRun
-from eishil_bench.link import LinkStatistics
-from eishil_bench.logbook import Image, Logbook
-from eishil_bench.results import Clock, Comparison, DeviceCounts, LinkCounts, Results, Size
-from eishil_bench.session import DeviceStatus, DeviceStep, Exchanger, Identity
-from eishil_bench.stimulus import Trajectory, reference_steps
+from eishil_bench.link.exchange import LinkStatistics
+from eishil_bench.link.session import DeviceStatus, DeviceStep, Exchanger, Identity
+from eishil_bench.record.logbook import Image, Logbook
+from eishil_bench.runs import compare, limits, run_table
+from eishil_bench.runs.device_run import Device, DeviceRun
+from eishil_bench.runs.results import Clock, Comparison, DeviceCounts, LinkCounts, Results, Size
+from eishil_bench.runs.stimulus import Trajectory, reference_steps
 
 
 @dataclass(frozen=True)

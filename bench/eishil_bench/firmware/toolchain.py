@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from eishil.errors import ToolError
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+PROJECT_ROOT = Path(__file__).resolve().parents[3]
 STAND_INS = PROJECT_ROOT / "firmware" / "toolchain" / "platforms"
 COMPILER = "arm-none-eabi-gcc"
 OLDEST_COMPILER = (10, 3)

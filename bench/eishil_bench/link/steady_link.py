@@ -16,7 +16,7 @@ import numpy as np
 
 from eishil import wire
 from eishil.errors import LineClosedError, SessionLostError, SilenceError, TargetError
-from eishil_bench.link import ByteStream, Link, LinkStatistics, Request
+from eishil_bench.link.exchange import ByteStream, Link, LinkStatistics, Request
 
 SNAPSHOT_INTERVAL = 16
 BAUD_Bd = 115_200  # after a reset

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from eishil.errors import RecipeError
-from eishil_bench.results import Check
+from eishil_bench.runs.results import Check
 
-LIMITS_PATH = Path(__file__).parents[1] / "limits.toml"
+LIMITS_PATH = Path(__file__).parents[2] / "limits.toml"
 
 
 class Limit(BaseModel):

@@ -1,6 +1,6 @@
 """What the firmware of the committed model may take: bench/baseline.toml, and who grew beyond it.
 
-`python -m eishil_bench.baseline --reason TEXT` measures all environments again and writes the file.
+`python -m eishil_bench.firmware.baseline --reason TEXT` measures all environments again and writes the file.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 from eishil.errors import RecipeError
 from eishil.files import write_atomic
 
-BASELINE = Path(__file__).resolve().parents[1] / "baseline.toml"
+BASELINE = Path(__file__).resolve().parents[2] / "baseline.toml"
 HEADER = """\
 # Flash, RAM and worst-case stack of the committed model's firmware, and instructions of one step where an emulator
 # counts them. A test fails where a figure is more than `allowed_growth_percent` above. Made by
-# `python -m eishil_bench.baseline --reason TEXT`; the reason of the last change stands here.
+# `python -m eishil_bench.firmware.baseline --reason TEXT`; the reason of the last change stands here.
 """
 
 
@@ -78,7 +78,9 @@ def growths(baseline: Baseline, measured: Mapping[str, Bounds]) -> list[Growth]:
     found = []
     for env, now in measured.items():
         if env not in baseline.environments:
-            raise RecipeError(f"{BASELINE}: has no environment {env}; `python -m eishil_bench.baseline --reason TEXT`")
+            raise RecipeError(
+                f"{BASELINE}: has no environment {env}; `python -m eishil_bench.firmware.baseline --reason TEXT`"
+            )
         before = baseline.environments[env].model_dump()
         for figure, value in now.model_dump().items():
             bound = before[figure]
@@ -99,7 +101,7 @@ def write_baseline(baseline: Baseline, path: Path = BASELINE) -> None:
 def measure_all() -> dict[str, Bounds]:
     """Every environment for a board or an emulated core, built from the committed model."""
     from eishil.model import Model
-    from eishil_bench.firmware_bench import FIRST_LIGHT, boards, bounds_of, build_variant
+    from eishil_bench.firmware.firmware_bench import FIRST_LIGHT, boards, bounds_of, build_variant
 
     model = Model.load(FIRST_LIGHT / "model.json")
     with TemporaryDirectory(prefix="eishil-baseline-") as folder:
@@ -117,6 +119,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from eishil_bench import baseline  # the classes of the imported module, not of a second one named __main__
+    from eishil_bench.firmware import baseline  # the classes of the imported module, not of a second one named __main__
 
     baseline.main()

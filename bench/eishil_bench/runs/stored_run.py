@@ -11,10 +11,10 @@ import pandas as pd
 
 from eishil.errors import EishilError
 from eishil.files import sha256_file
-from eishil_bench import compare, run_table
-from eishil_bench.limits import Limit
-from eishil_bench.measure import limit_figures, verdict
-from eishil_bench.results import Comparison, Results
+from eishil_bench.runs import compare, run_table
+from eishil_bench.runs.limits import Limit
+from eishil_bench.runs.measure import limit_figures, verdict
+from eishil_bench.runs.results import Comparison, Results
 
 _RELATIVE = 1e-9  # what another version of numpy may sum differently
 _REMEDY = "`eishil run RECIPE` writes both anew"

@@ -19,7 +19,7 @@ import numpy as np
 
 from eishil import wire
 from eishil.errors import SessionLostError, SilenceError, TargetError
-from eishil_bench.framing import FrameReader, encode
+from eishil_bench.link.framing import FrameReader, encode
 
 # Seconds that each attempt waits. A reset board needs up to a second before it listens, hence the short first ones.
 HELLO_WAITS_s = (0.25, 1.0, 3.75)

@@ -13,8 +13,8 @@ from eishil import wire
 from eishil.errors import TargetError
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
-from eishil_bench.link import ByteStream, Link, LinkStatistics, Request
-from eishil_bench.steady_link import SteadyLink
+from eishil_bench.link.exchange import ByteStream, Link, LinkStatistics, Request
+from eishil_bench.link.steady_link import SteadyLink
 
 ID_BYTES = 8
 _STATUS = wire.ENUMS["status"]

@@ -21,11 +21,11 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from eishil.errors import ToolError
-from eishil_bench.cortex_m4 import Execution, Image, estimate_cycles
 from eishil_bench.dut.base import TargetSpec
 from eishil_bench.dut.qemu import QemuDut
+from eishil_bench.firmware.cortex_m4 import Execution, Image, estimate_cycles
 
-PLUGIN_SOURCES = Path(__file__).resolve().parents[1] / "emulation" / "qemu_plugin"
+PLUGIN_SOURCES = Path(__file__).resolve().parents[2] / "emulation" / "qemu_plugin"
 # Cycles are estimated for these only: the model is a Cortex-M4's.
 CORTEX_M4_MACHINES = ("netduinoplus2",)
 _EXIT_TIMEOUT_s = 30.0

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eishil.filters.scores import rms, within
-from eishil_bench.bootstrap import cell_means, interval
-from eishil_bench.results import CellError, Comparison, CountPerStep, EndOfLife, SohBand, StateDifference
-from eishil_bench.run_table import matrix
+from eishil_bench.runs.bootstrap import cell_means, interval
+from eishil_bench.runs.results import CellError, Comparison, CountPerStep, EndOfLife, SohBand, StateDifference
+from eishil_bench.runs.run_table import matrix
 
 Array = NDArray[np.float64]
 

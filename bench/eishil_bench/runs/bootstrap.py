@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eishil_bench.results import Interval
+from eishil_bench.runs.results import Interval
 
 DRAWS = 2000
 SEED = 1

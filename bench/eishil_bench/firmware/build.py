@@ -17,8 +17,8 @@ from elftools.elf.sections import SymbolTableSection
 
 from eishil.errors import ToolError
 from eishil.files import write_atomic
-from eishil_bench import toolchain
-from eishil_bench.stack import worst_case_bytes
+from eishil_bench.firmware import toolchain
+from eishil_bench.firmware.stack import worst_case_bytes
 
 BUILD_ID_SYMBOL = "eishil_build_id"
 BUILD_ID_bytes = 8
