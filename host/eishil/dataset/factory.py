@@ -27,6 +27,7 @@ from eishil.cell.impedance import Batch, ImpedanceSolver, solver
 from eishil.cell.linearise import CellInputs
 from eishil.dataset import quality
 from eishil.dataset.design import MODES, design
+from eishil.dataset.labels import with_remaining_life
 from eishil.dataset.recipe import DATASET_SECTIONS, Recipe
 from eishil.dataset.tables import write_dataset
 from eishil.errors import EishilError, RecipeError
@@ -187,13 +188,14 @@ def _concatenate(batches: list[Batch], n_frequencies: int) -> Batch:
 
 
 def _labelled(samples: pd.DataFrame, state: Snapshot) -> pd.DataFrame:
-    return samples.assign(
+    labelled = samples.assign(
         capacity_Ah=state.capacity_Ah,
         soh=state.soh,
         theta_n=state.theta_n,
         theta_p=state.theta_p,
         label_source=LABEL_SOURCE,
     )
+    return with_remaining_life(labelled)
 
 
 def _verdicts(

@@ -27,7 +27,8 @@ from eishil.files import sha256_file, write_atomic
 from eishil.validation import first_mistake
 
 SAMPLES, SPECTRA, MANIFEST = "samples.parquet", "spectra.parquet", "manifest.json"
-TEXT, INTEGER, REAL = pa.string(), pa.int32(), pa.float64()
+TEXT, INTEGER, REAL, TRUTH = pa.string(), pa.int32(), pa.float64(), pa.bool_()
+NULLABLE = {TRUTH: pd.BooleanDtype()}  # the same type in pandas whether or not some are null
 
 # Column -> type, unit, meaning.
 COLUMNS: dict[str, tuple[pa.DataType, str, str]] = {
@@ -47,6 +48,8 @@ COLUMNS: dict[str, tuple[pa.DataType, str, str]] = {
     "contact_resistance_mOhm": (REAL, "mOhm", "in series with the cell"),
     "capacity_Ah": (REAL, "Ah", "between the voltage limits, at equilibrium"),
     "soh": (REAL, "1", "capacity over that of the fresh cell"),
+    "rul_cycles": (REAL, "equivalent full cycles", "left until SOH 0.8; at least that many where rul_censored"),
+    "rul_censored": (TRUTH, "", "the trajectory stops before SOH 0.8; null for snapshots"),
     "theta_n": (REAL, "1", "stoichiometry of the negative electrode"),
     "theta_p": (REAL, "1", "stoichiometry of the positive electrode"),
     "label_source": (TEXT, "", "how the labels were made"),
@@ -105,7 +108,7 @@ class Dataset:
             A file is missing, malformed or changed, or a cell is in two splits.
         """
         manifest = _read_manifest(directory)
-        samples = pq.read_table(directory / SAMPLES).to_pandas()
+        samples = pq.read_table(directory / SAMPLES).to_pandas(types_mapper=NULLABLE.get)
         spectra = pq.read_table(directory / SPECTRA)
         if spectra["sample_id"].to_pylist() != samples["sample_id"].tolist():
             raise EishilError(f"{directory}: {SPECTRA} and {SAMPLES} are not of the same samples; make both again")
