@@ -202,7 +202,7 @@ def _network(workspace: Workspace) -> tuple[Path, ...]:
 
 
 def _sections(recipe: Recipe, *names: str) -> dict[str, str]:
-    values = recipe.model_dump(mode="json", include=set(names))
+    values = recipe.model_dump(mode="json", include=set(names), exclude_none=True)
     return {f"recipe [{name}]": _hash(json.dumps(value, sort_keys=True)) for name, value in values.items()}
 
 

@@ -10,12 +10,14 @@ State of charge is a fraction of the present capacity C.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eishil.cell import esoh
+from eishil.cell.constants import ACTIVE_FRACTIONS
 from eishil.cell.linearise import CellInputs
 from eishil.cell.parameters import scalar
 from eishil.cell.reasons import X_100_LIMIT
@@ -55,20 +57,32 @@ class Snapshot:
     reason: NDArray[np.str_]
 
 
-def snapshot(parameter_set: str, aged: AgedState, soc: Floats, temperature_degC: Floats) -> Snapshot:
+def snapshot(
+    parameter_set: str,
+    aged: AgedState,
+    soc: Floats,
+    temperature_degC: Floats,
+    factors: Mapping[str, Floats] | None = None,
+) -> Snapshot:
     """Age S cells and bring them to a state of charge and temperature.
 
     Parameters
     ----------
     aged
         Its fields broadcast against `soc` (S,) and `temperature_degC` (S,).
+    factors
+        On constants of the parameter set (`constants.CONSTANTS`), each (S,). One on an active fraction makes another
+        fresh cell, with that capacity of the electrode; the lithium comes with the positive electrode.
     """
     cell = esoh.fresh_cell(parameter_set)
     ones = np.ones(np.broadcast_shapes(np.shape(soc), np.shape(temperature_degC), np.shape(aged.lli)))
-    active_n, active_p = ones * (1 - np.asarray(aged.lam_ne)), ones * (1 - np.asarray(aged.lam_pe))
-    lithium = ones * (1 - np.asarray(aged.lli))
+    others = dict(factors or {})
+    own_n, own_p = (others.pop(name, np.ones(1)) for name in ACTIVE_FRACTIONS)
+    active_n, active_p = ones * own_n * (1 - np.asarray(aged.lam_ne)), ones * own_p * (1 - np.asarray(aged.lam_pe))
+    lithium = ones * own_p * (1 - np.asarray(aged.lli))
     state = esoh.solve(cell, cell.Q_n_Ah * active_n, cell.Q_p_Ah * active_p, cell.Q_Li_Ah * lithium)
-    fresh = esoh.solve(cell, *(np.array([Q]) for Q in (cell.Q_n_Ah, cell.Q_p_Ah, cell.Q_Li_Ah)))
+    new_n, new_p = np.broadcast_arrays(own_n, own_p)
+    fresh = esoh.solve(cell, cell.Q_n_Ah * new_n, cell.Q_p_Ah * new_p, cell.Q_Li_Ah * new_p)
     theta_n, theta_p = state.stoichiometries(np.asarray(soc))
     inputs = CellInputs(
         temperature_K=ones * temperature_degC + ZERO_CELSIUS_K,
@@ -78,6 +92,7 @@ def snapshot(parameter_set: str, aged: AgedState, soc: Floats, temperature_degC:
         concentration_p_mol_m3=theta_p * scalar(parameter_set, "Maximum concentration in positive electrode [mol.m-3]"),
         sei_thickness_m=ones * np.asarray(aged.sei_thickness_nm) * 1e-9,
         contact_resistance_ohm=ones * np.asarray(aged.contact_resistance_mOhm) * 1e-3,
+        factors=others,
     )
     reason = np.where(~state.feasible, "infeasible", np.where(state.x_100 > X_100_LIMIT, "x_100", ""))
     return Snapshot(inputs, state.capacity_Ah, state.capacity_Ah / fresh.capacity_Ah, theta_n, theta_p, reason)

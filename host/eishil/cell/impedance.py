@@ -66,7 +66,7 @@ class ImpedanceSolver:
 
     def solve(self, inputs: CellInputs, frequency_Hz: Floats) -> Batch:
         """Impedance of all samples in `inputs` at all frequencies."""
-        p = inputs.stacked()
+        p = inputs.stacked(self.model.constants)
         y = self.model.initial_state(p)
         here = self.model.local(y, p)
         if self._make_consistent(y, p, here.F):
@@ -95,10 +95,15 @@ class ImpedanceSolver:
 
 
 @cache
-def solver(parameter_set: str, model: str = "DFN", mesh: str = "default") -> ImpedanceSolver:
-    """Build the solver of a model once per process (about three seconds for DFN, half a second for SPM)."""
-    linearised = linearise(parameter_set, model, mesh)
-    middle = snapshot(parameter_set, AgedState(), np.array([0.5]), np.array([25.0])).inputs.stacked()
+def solver(
+    parameter_set: str, model: str = "DFN", mesh: str = "default", constants: tuple[str, ...] = ()
+) -> ImpedanceSolver:
+    """Build the solver of a model once per process (about three seconds for DFN, half a second for SPM).
+
+    `constants` may have a factor in each sample (`constants.model_constants`).
+    """
+    linearised = linearise(parameter_set, model, mesh, constants)
+    middle = snapshot(parameter_set, AgedState(), np.array([0.5]), np.array([25.0])).inputs.stacked(constants)
     J = linearised.local(linearised.initial_state(middle), middle).J[0]
     plan = schedule(linearised.pattern, J, omega=2 * np.pi)
     return ImpedanceSolver(linearised, StaticSolver(plan))

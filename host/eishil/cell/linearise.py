@@ -6,7 +6,8 @@ The vector's order is that of `parameters.INPUTS` and is applied by name on both
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -23,7 +24,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CellInputs:
-    """What the linearised model is a function of; every field (S,), S samples."""
+    """What the linearised model is a function of; every field (S,), S samples.
+
+    `factors` multiply constants of the parameter set (`constants.CONSTANTS`); the model has to be built for them.
+    """
 
     temperature_K: Floats
     active_fraction_n: Floats
@@ -32,17 +36,22 @@ class CellInputs:
     concentration_p_mol_m3: Floats
     sei_thickness_m: Floats
     contact_resistance_ohm: Floats
+    factors: Mapping[str, Floats] = field(default_factory=dict)
 
-    def stacked(self) -> Floats:
-        """(S, inputs), columns in the order of `INPUTS`."""
-        return np.stack([np.asarray(getattr(self, name), float) for name in INPUTS], axis=1)
+    def stacked(self, constants: tuple[str, ...] = ()) -> Floats:
+        """(S, inputs), columns in the order of `INPUTS` and then the factors of `constants`, 1 where there is none."""
+        assert set(self.factors) <= set(constants), "the model was not built for these factors"
+        columns = [getattr(self, name) for name in INPUTS]
+        columns += [self.factors.get(name, np.ones(len(self))) for name in constants]
+        return np.stack([np.asarray(column, float) for column in columns], axis=1)
 
     def __len__(self) -> int:
         return len(self.temperature_K)
 
     def take(self, index: Any) -> CellInputs:
         """Some of the samples."""
-        return CellInputs(*(getattr(self, field.name)[index] for field in fields(self)))
+        factors = {name: values[index] for name, values in self.factors.items()}
+        return replace(self, factors=factors, **{name: getattr(self, name)[index] for name in INPUTS})
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class Linearisation:
     initial_state_function: Any
     local_function: Any
     pattern: Pattern
+    constants: tuple[str, ...] = ()
 
     def initial_state(self, p: Floats) -> Floats:
         """PyBaMM's initial conditions y0 (S, n) for the parameters p (S, inputs)."""
@@ -94,15 +104,16 @@ class Linearisation:
         library = shared_library(generator.dump(), "-O1")
         if library is None:
             return self
-        return Linearisation(self.initial_state_function, casadi.external("local", str(library)), self.pattern)
+        return replace(self, local_function=casadi.external("local", str(library)))
 
 
 @cache
-def linearise(parameter_set: str, model: str, mesh: str) -> Linearisation:
-    """Build, discretise and differentiate a model once per process."""
-    discrete = discretised(parameter_set, model, mesh)
-    p = casadi.MX.sym("p", len(INPUTS))
-    inputs = {name: p[i] for i, name in enumerate(INPUTS.values())}
+def linearise(parameter_set: str, model: str, mesh: str, constants: tuple[str, ...] = ()) -> Linearisation:
+    """Build, discretise and differentiate a model once per process; factors on `constants` are inputs too."""
+    discrete = discretised(parameter_set, model, mesh, constants)
+    names = (*INPUTS.values(), *constants)
+    p = casadi.MX.sym("p", len(names))
+    inputs = {name: p[i] for i, name in enumerate(names)}
     start = discrete.concatenated_initial_conditions.to_casadi(inputs=inputs)
     n = start.shape[0]
     y = casadi.MX.sym("y", n)
@@ -122,7 +133,8 @@ def linearise(parameter_set: str, model: str, mesh: str) -> Linearisation:
         mass=_mass(discrete),
         current=_current(discrete),
     )
-    return Linearisation(_expanded(casadi.Function("initial_state", [p], [casadi.densify(start)])), local, pattern)
+    initial_state = _expanded(casadi.Function("initial_state", [p], [casadi.densify(start)]))
+    return Linearisation(initial_state, local, pattern, constants)
 
 
 def _local(model: Any, current_scale_A: float) -> tuple[Any, Any]:

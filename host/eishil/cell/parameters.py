@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 os.environ["PYBAMM_DISABLE_TELEMETRY"] = "true"  # before pybamm is imported: eishil makes no network calls
 
 import pybamm
 
+from eishil.cell.constants import CONSTANTS
 from eishil.errors import EishilError
 
 # Sets of two plain electrodes with all that `OPTIONS` need.
@@ -83,8 +84,10 @@ def scalar(parameter_set: str, name: str) -> float:
         raise unusable(parameter_set, ValueError(reason)) from None
 
 
-def discretised(parameter_set: str, model: str, mesh: str) -> Any:
-    """The discretised PyBaMM model with `INPUTS` left open and the current as an algebraic state.
+def discretised(parameter_set: str, model: str, mesh: str, constants: tuple[str, ...] = ()) -> Any:
+    """The discretised PyBaMM model with the current as an algebraic state.
+
+    `INPUTS` are left open, and so are factors on those `constants`, under their names in `CONSTANTS`.
 
     Raises
     ------
@@ -96,7 +99,10 @@ def discretised(parameter_set: str, model: str, mesh: str) -> Any:
     if model not in MODELS:
         raise EishilError(f"model {model!r} is unknown; there are {', '.join(MODELS)}")
     try:
-        built = simulation(parameter_values(parameter_set).copy(), model, MESHES[mesh])
+        values = parameter_values(parameter_set).copy()
+        for name in constants:
+            values.update({CONSTANTS[name]: _scaled(values[CONSTANTS[name]], pybamm.InputParameter(name))})
+        built = simulation(values, model, MESHES[mesh])
         built.build()
     except (KeyError, TypeError, ValueError, pybamm.ModelError, pybamm.OptionError) as error:
         raise unusable(parameter_set, error) from error
@@ -121,3 +127,15 @@ def simulation(values: Any, model: str, mesh: Mesh) -> Any:
     return pybamm.EISSimulation(
         built, parameter_values=values, submesh_types=submeshes, var_pts=built.default_var_pts | counts
     )
+
+
+def _scaled(value: Any, factor: Any) -> Any:
+    """A parameter's value, a number or a function, times a symbol."""
+    if not callable(value):
+        return factor * value
+
+    @wraps(value)
+    def scaled(*arguments: Any) -> Any:
+        return factor * value(*arguments)
+
+    return scaled

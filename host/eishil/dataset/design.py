@@ -6,7 +6,6 @@ when a population grows, and no result depends on how work is shared out.
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from eishil.dataset.recipe import AgeingRecipe, PopulationRecipe, Recipe
+from eishil.dataset.spread import with_spread
+from eishil.dataset.streams import generator
 
 Floats = NDArray[np.float64]
 SPLITS = ("train", "validation", "test")
@@ -30,16 +31,11 @@ def design(recipe: Recipe) -> pd.DataFrame:
         parts += [_trajectory(recipe, split, population, i) for i in range(population.trajectories)]
         if population.snapshots:
             parts.append(_snapshots(recipe, split, population))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def _generator(seed: int, *place: str | int) -> np.random.Generator:
-    key = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in place]
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+    return with_spread(recipe, pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame()
 
 
 def _trajectory(recipe: Recipe, split: str, population: PopulationRecipe, number: int) -> pd.DataFrame:
-    rng = _generator(recipe.seed, split, "trajectory", number)
+    rng = generator(recipe.seed, split, "trajectory", number)
     steps = recipe.ageing.steps
     cell = f"{split}-t{number:05d}"
     modes = ageing_path(recipe.ageing, rng)
@@ -81,7 +77,7 @@ def _between(interval: tuple[float, float], share: Any, name: str) -> Any:
 
 def _snapshots(recipe: Recipe, split: str, population: PopulationRecipe) -> pd.DataFrame:
     """Cells that are measured once and fill the box of modes, SOC and temperature evenly (a Halton sequence)."""
-    rng = _generator(recipe.seed, split, "snapshot")
+    rng = generator(recipe.seed, split, "snapshot")
     share = qmc.Halton(len(MODES) + 2, rng=rng).random(population.snapshots)
     cells = np.array([f"{split}-s{number:06d}" for number in range(population.snapshots)])
     return _frame(

@@ -23,12 +23,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eishil.cell.ageing import LABEL_SOURCE, AgedState, Snapshot, snapshot
+from eishil.cell.constants import model_constants
 from eishil.cell.impedance import Batch, ImpedanceSolver, solver
 from eishil.cell.linearise import CellInputs
 from eishil.dataset import quality
 from eishil.dataset.design import MODES, design
 from eishil.dataset.labels import with_remaining_life
-from eishil.dataset.recipe import DATASET_SECTIONS, Recipe
+from eishil.dataset.recipe import Recipe
+from eishil.dataset.spread import factors
 from eishil.dataset.tables import write_dataset
 from eishil.errors import EishilError, RecipeError
 from eishil.files import sha256_file, write_atomic
@@ -80,7 +82,7 @@ def generate(
     aged = AgedState(**{name: samples[name].to_numpy() for name in MODES})
     soc, temperature_degC = samples["soc"].to_numpy(), samples["temperature_degC"].to_numpy()
     with _told_of(recipe_path):
-        state = snapshot(recipe.cell.parameter_set, aged, soc, temperature_degC)
+        state = snapshot(recipe.cell.parameter_set, aged, soc, temperature_degC, factors(samples))
         built = _solver(recipe, int((state.reason == "").sum()))
     feasible = np.flatnonzero(state.reason == "")
     frequency = np.asarray(recipe.impedance.frequency_Hz)
@@ -133,7 +135,8 @@ def _solve(built: ImpedanceSolver, work: _Work, workers: int, progress: Progress
 
 
 def _solver(recipe: Recipe, samples: int) -> ImpedanceSolver:
-    built = solver(recipe.cell.parameter_set, recipe.cell.model, recipe.cell.mesh)
+    constants = model_constants(set(recipe.cell.spreads()))
+    built = solver(recipe.cell.parameter_set, recipe.cell.model, recipe.cell.mesh, constants)
     return ImpedanceSolver(built.model.compiled(), built.linear) if samples >= COMPILE_FROM_SAMPLES else built
 
 
@@ -226,7 +229,7 @@ def _manifest(recipe: Recipe, samples: pd.DataFrame) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "name": recipe.name,
-        "recipe": recipe.model_dump(mode="json", include={"name", "description", *DATASET_SECTIONS}),
+        "recipe": {"name": recipe.name, "description": recipe.description} | recipe.dataset_sections(),
         "recipe_sha256": recipe.dataset_sha256(),
         "seed": recipe.seed,
         "versions": versions(),

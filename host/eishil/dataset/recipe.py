@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator, model_validator
 
+from eishil.cell.constants import CONSTANTS, SPREAD_GROUPS
 from eishil.errors import RecipeError
 from eishil.validation import first_mistake
 
@@ -55,12 +56,41 @@ _NotNegativeRange = Annotated[tuple[_NotNegative, _NotNegative], Field(strict=Fa
 _CelsiusRange = Annotated[tuple[_Celsius, _Celsius], Field(strict=False), WrapValidator(_interval)]
 
 
+class SpreadRecipe(_Section):
+    """How a constant varies from cell to cell, as a factor on the parameter set's value.
+
+    "normal": 1 + `std` n, "lognormal": exp(`std` n), where n is standard normal and within -3..3.
+    """
+
+    distribution: Literal["normal", "lognormal"] = "normal"
+    std: Annotated[float, Field(ge=0, le=0.3)]
+
+
+def _known_constants(given: dict[str, SpreadRecipe]) -> dict[str, SpreadRecipe]:
+    groups = ", ".join(SPREAD_GROUPS)
+    for name in given.keys() - {*CONSTANTS, *SPREAD_GROUPS}:
+        raise ValueError(f"{name} cannot be spread; what can is {groups} or one of {', '.join(CONSTANTS)}")
+    return given
+
+
 class CellRecipe(_Section):
-    """Which PyBaMM cell and how it is discretised; see `eishil.cell.parameters`."""
+    """Which PyBaMM cell and how it is discretised; see `eishil.cell.parameters`.
+
+    `spread` draws constants for every cell of `spread_splits`; `transport_and_kinetics` stands for a group of them, of
+    which one that is named itself is an exception.
+    """
 
     parameter_set: str = "Chen2020"
     model: Literal["DFN", "SPMe", "SPM"] = "DFN"
     mesh: Literal["default", "pybamm"] = "default"
+    spread: Annotated[dict[str, SpreadRecipe], AfterValidator(_known_constants)] | None = None
+    spread_splits: Annotated[list[Literal["train", "validation", "test"]], Field(min_length=1)] | None = None
+
+    def spreads(self) -> dict[str, SpreadRecipe]:
+        """Constants that vary, groups resolved, in the order of `CONSTANTS`."""
+        given = self.spread or {}
+        grouped = {name: given[group] for group in SPREAD_GROUPS if group in given for name in SPREAD_GROUPS[group]}
+        return {name: (grouped | given)[name] for name in CONSTANTS if name in grouped | given}
 
 
 class ImpedanceRecipe(_Section):
@@ -190,8 +220,12 @@ class Recipe(_Section):
 
     def dataset_sha256(self) -> str:
         """SHA-256 of the sections that shape the data set: the others may change without making it again."""
-        sections = self.model_dump(mode="json", include=set(DATASET_SECTIONS))
-        return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()
+        sections = json.dumps(self.dataset_sections(), sort_keys=True)
+        return hashlib.sha256(sections.encode()).hexdigest()
+
+    def dataset_sections(self) -> dict[str, Any]:
+        """The sections that shape the data set; optional keys that are not given are left out."""
+        return self.model_dump(mode="json", include=set(DATASET_SECTIONS), exclude_none=True)
 
     @classmethod
     def load(cls, path: Path) -> Recipe:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from eishil.cell.constants import SPREAD_PREFIX
 from eishil.dataset.quality import check_identities
 from eishil.errors import EishilError, RecipeError
 from eishil.files import sha256_file, write_atomic
@@ -58,9 +59,15 @@ COLUMNS: dict[str, tuple[pa.DataType, str, str]] = {
     "consistency_residual": (REAL, "1", "largest |F(y0)| in PyBaMM's scaled units"),
     "solve_residual": (REAL, "1", "largest componentwise backward error of the linear systems"),
 }
-SAMPLE_SCHEMA = pa.schema(
-    [pa.field(name, kind, metadata={"unit": unit, "meaning": text}) for name, (kind, unit, text) in COLUMNS.items()]
-)
+
+
+def sample_schema(names: Iterable[str]) -> pa.Schema:
+    """Schema of a table of samples: `COLUMNS`, and after them what a recipe spreads from cell to cell."""
+    spread = [name for name in names if name.startswith(SPREAD_PREFIX)]
+    columns = COLUMNS | {name: (REAL, "1", "factor on this constant of the parameter set") for name in spread}
+    return pa.schema(
+        [pa.field(name, kind, metadata={"unit": unit, "meaning": text}) for name, (kind, unit, text) in columns.items()]
+    )
 
 
 class _TablesSha256(BaseModel):
@@ -148,7 +155,7 @@ def write_dataset(directory: Path, samples: pd.DataFrame, dataset_frequency_Hz: 
     masked = (samples["reason"] != "").to_numpy()
     frequency = [float(f) for f in dataset_frequency_Hz]
     tables = {
-        SAMPLES: pa.Table.from_pandas(samples[list(COLUMNS)], schema=SAMPLE_SCHEMA, preserve_index=False),
+        SAMPLES: pa.Table.from_pandas(samples, schema=sample_schema(samples), preserve_index=False),
         SPECTRA: _spectra_table(samples["sample_id"], frequency, z_ohm, masked),
     }
     for name, table in tables.items():

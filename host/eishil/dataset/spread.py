@@ -1,0 +1,51 @@
+"""Cell-to-cell spread: no two cells of a batch have the same constants.
+
+A cell keeps its factors for life. Its draws hang on seed, split, population and number alone, one for each of
+`CONSTANTS` whether it varies or not: a cell stays the same when the population grows or one more constant varies.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from eishil.cell.constants import CONSTANTS, SPREAD_PREFIX
+from eishil.dataset.recipe import CellRecipe, Recipe, SpreadRecipe
+from eishil.dataset.streams import generator
+
+Floats = NDArray[np.float64]
+CUT_OFF = 3.0  # standard deviations
+
+
+def with_spread(recipe: Recipe, samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples of a design with a column `spread_NAME` for each constant that varies in the recipe."""
+    if not recipe.cell.spread:
+        return samples
+    parts = []
+    for (split, population), rows in samples.groupby(["split", "population"], sort=False):
+        cell, names = pd.factorize(rows["cell_id"])
+        rng = generator(recipe.seed, "spread", str(split), str(population))
+        drawn = _draw(recipe.cell, str(split), len(names), rng)
+        parts.append(pd.DataFrame({name: factor[cell] for name, factor in drawn.items()}, index=rows.index))
+    return samples.join(pd.concat(parts))
+
+
+def factors(samples: pd.DataFrame) -> dict[str, Floats]:
+    """Constant -> factor (S,), from the columns of a design or a data set; empty where nothing varies."""
+    columns = [name for name in samples if str(name).startswith(SPREAD_PREFIX)]
+    return {str(name).removeprefix(SPREAD_PREFIX): samples[name].to_numpy() for name in columns}
+
+
+def _draw(cell: CellRecipe, split: str, cells: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """Column -> factor (cells,); 1 in splits without spread."""
+    if cell.spread_splits is not None and split not in cell.spread_splits:
+        return {SPREAD_PREFIX + name: np.ones(cells) for name in cell.spreads()}
+    normal = ndtri(rng.uniform(ndtr(-CUT_OFF), ndtr(CUT_OFF), (cells, len(CONSTANTS))))
+    by_name = dict(zip(CONSTANTS, normal.T, strict=True))
+    return {SPREAD_PREFIX + name: _factor(spread, by_name[name]) for name, spread in cell.spreads().items()}
+
+
+def _factor(spread: SpreadRecipe, normal: Floats) -> Floats:
+    return np.exp(spread.std * normal) if spread.distribution == "lognormal" else 1.0 + spread.std * normal
