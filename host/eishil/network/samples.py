@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,14 +38,18 @@ class NetworkSamples:
 
 def modes_of(dataset: Dataset) -> Array:
     """Modes (S, 5) of every row, in `MODE_UNITS` order and units."""
-    samples = dataset.samples
+    return physical_modes(dataset.samples)
+
+
+def physical_modes(columns: Any) -> Array:
+    """The same from the columns of a table, or from a mapping with their names."""
     return np.column_stack(
         [
-            samples["lli"],
-            samples["lam_ne"],
-            samples["lam_pe"],
-            np.log10(samples["sei_thickness_nm"] / FRESH_SEI_NM),
-            samples["contact_resistance_mOhm"],
+            columns["lli"],
+            columns["lam_ne"],
+            columns["lam_pe"],
+            np.log10(columns["sei_thickness_nm"] / FRESH_SEI_NM),
+            columns["contact_resistance_mOhm"],
         ]
     ).astype(np.float64)
 
