@@ -86,7 +86,7 @@ class SeriesTerm(_Part):
 
 
 class Noise(_Part):
-    """R_ii = variance_i + (dh_i/dV sigma_V)^2 + (dh_i/dT sigma_T)^2, in (ln ohm)^2."""
+    """R = diag(variance) + j_V sigma_V^2 j_V^T + j_T sigma_T^2 j_T^T, in (ln ohm)^2, with j = dh/dV and dh/dT."""
 
     variance: list[Positive]  # [n_observations]
     voltage_std_V: float = Field(ge=0)

@@ -59,7 +59,7 @@ def test_one_filter_equals_filterpy() -> None:
         other.Q = np.diag([s.process_variance_per_cycle * c for s in model.states])
         other.predict(u=c)
         line = ekf.linearise(other.x, 0.0, step.voltage_V, step.temperature_degC)
-        other.R = np.diag(line.R)
+        other.R = line.R
         other.update(ln_z(step), HJacobian=lambda x, line=line: line.H, Hx=lambda x, line=line: line.h)
         output = ekf.step(step)
         np.testing.assert_allclose(output.x, other.x, rtol=1e-9, atol=1e-11)
@@ -86,7 +86,7 @@ def test_step_equals_the_batch_form_with_explicit_inverse(shape: str) -> None:
             real_ok = step.valid & np.isfinite(step.z_ohm) & (step.z_ohm.real > 0)
             keep = np.concatenate([real_ok, real_ok & (step.z_ohm.imag < 0)]) & line.exists
             H, nu = line.H[keep], ln[keep] - line.h[keep]
-            S = H @ P @ H.T + np.diag(line.R[keep])
+            S = H @ P @ H.T + line.R[np.ix_(keep, keep)]
             K = P @ H.T @ np.linalg.inv(S)
             log_weight += multivariate_normal(np.zeros(len(nu)), S).logpdf(nu) + len(nu) * np.log(2 * np.pi) / 2
             updated.append(
@@ -119,19 +119,19 @@ def test_observation_jacobian_agrees_with_central_differences(shape: str) -> Non
         np.testing.assert_allclose(line.H[:, k], (high.h - low.h) / 2e-5, rtol=1e-5, atol=1e-7)
 
 
-def test_noise_carries_voltage_and_temperature_errors() -> None:
+def test_noise_carries_voltage_and_temperature_errors_that_all_points_share() -> None:
+    """The covariance of what a wrong voltage and a wrong temperature do to h, over many draws of them."""
     model, network, _ = estimator("modes")
     ekf = Ekf(model, network)
-    x, V, T = np.array(model.priors[0].mean), 3.7, 21.0
-
-    def h(voltage_V: float, temperature_degC: float) -> np.ndarray:
-        return ekf.linearise(x, 0.0, voltage_V, temperature_degC).h
-
-    by_V = (h(V + 1e-5, T) - h(V - 1e-5, T)) / 2e-5
-    by_T = (h(V, T + 1e-3) - h(V, T - 1e-3)) / 2e-3
-    noise = model.noise
-    expected = noise.variance + (by_V * noise.voltage_std_V) ** 2 + (by_T * noise.temperature_std_K) ** 2
-    np.testing.assert_allclose(ekf.linearise(x, 0.0, V, T).R, expected, rtol=1e-5)
+    x, V, T, noise = np.array(model.priors[0].mean), 3.7, 21.0, model.noise
+    rng = np.random.default_rng(2)
+    # A tenth of the errors, so that h is a straight line over them.
+    errors = 0.1 * rng.standard_normal((4000, 2)) * [noise.voltage_std_V, noise.temperature_std_K]
+    h = np.array([ekf.linearise(x, 0.0, V + dV, T + dT).h for dV, dT in errors])
+    expected = 100.0 * np.cov(h.T)
+    shared = ekf.linearise(x, 0.0, V, T).R - np.diag(noise.variance)
+    std = np.sqrt(np.diag(expected))
+    np.testing.assert_allclose(shared / np.outer(std, std), expected / np.outer(std, std), atol=0.08)
 
 
 def test_series_resistance_adds_to_the_real_part() -> None:

@@ -41,7 +41,7 @@ def test_agrees_with_filterpy(shape: dict[str, int]) -> None:
     for step in random_steps(np.random.default_rng(6), model, network, 6, spoiled=0.0):
         x_minus, P_minus = ukf.predict(other.x, other.P, step.elapsed_cycles)
         cycles = ukf.cycles + step.elapsed_cycles
-        R = np.diag(ukf.linearise(x_minus, cycles, step.voltage_V, step.temperature_degC).R)
+        R = ukf.linearise(x_minus, cycles, step.voltage_V, step.temperature_degC).R
         other.x, other.P = x_minus, P_minus
         other.sigmas_f = other.points_fn.sigma_points(x_minus, P_minus)
         other.update(

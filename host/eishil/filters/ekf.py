@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from eishil import wire
 from eishil.filters import readout
@@ -41,7 +42,7 @@ class Observations:
 
 @dataclass(frozen=True)
 class Linearisation:
-    """The observation equation at one state: prediction h (m,), H (m, n), R (m,), and where h exists."""
+    """The observation equation at one state: prediction h (m,), H (m, n), R (m, m), and where h exists."""
 
     h: Array
     H: Array
@@ -51,7 +52,7 @@ class Linearisation:
 
 @dataclass(frozen=True)
 class Update:
-    """A filter after its update: x (n,), P (n, n); NIS with n_used degrees of freedom; sum of ln S; whether sound."""
+    """A filter after its update: x (n,), P (n, n); NIS with n_used degrees of freedom; ln det S; whether sound."""
 
     x: Array
     P: Array
@@ -160,7 +161,7 @@ class Ekf:
         return update(x, P, seen, self.linearise(x, cycles, step.voltage_V, step.temperature_degC))
 
     def linearise(self, x: Array, cycles: float, voltage_V: float, temperature_degC: float) -> Linearisation:
-        """Predicted observations, their derivative by the state, and their variance."""
+        """Predicted observations, their derivative by the state, and the covariance of their errors."""
         mean, phi = self._mode_map.at(cycles)
         modes = mean + phi @ x
         T_K = temperature_degC + ZERO_CELSIUS_K
@@ -172,8 +173,8 @@ class Ekf:
         J = (z_network / z)[:, None] * J
         dh_dmodes = J[:, :-2] @ self._select + self._series.T / z[:, None]
         noise = self.model.noise
-        R = self._variance + (J[:, -2] * noise.voltage_std_V) ** 2
-        R = R + (J[:, -1] * (-1000.0 / T_K**2) * noise.temperature_std_K) ** 2
+        context = J[:, -2:] * [noise.voltage_std_V, -1000.0 / T_K**2 * noise.temperature_std_K]
+        R = np.diag(self._variance) + context @ context.T
         return Linearisation(np.log(z), dh_dmodes @ phi, R, exists)
 
     def _estimate(self, status: int, n_used: int = 0, nis: float = 0.0) -> StepOutput:
@@ -194,23 +195,24 @@ class Ekf:
 
 
 def update(x_minus: Array, P_minus: Array, seen: Observations, line: Linearisation) -> Update:
-    """Sequential scalar updates in order, linearised once at x_minus."""
-    x, P = x_minus, P_minus
-    nis, log_det, used = 0.0, 0.0, np.flatnonzero(seen.usable & line.exists)
-    for i in used:
-        H = line.H[i]
-        nu = seen.z[i] - line.h[i] - H @ (x - x_minus)
-        PHt = P @ H
-        S = H @ PHt + line.R[i]
-        if not (np.isfinite(S) and np.isfinite(nu) and S > 0):
-            return Update(x_minus, P_minus, 0.0, 0.0, 0, sound=False)
-        K = PHt / S
-        x = x + K * nu
-        P = P - np.outer(K, PHt)
-        nis += nu**2 / S
-        log_det += np.log(S)
-    sound = bool(np.isfinite(x).all() and np.isfinite(P).all() and (np.diag(P) > 0).all())
-    return Update(x, P, float(nis), float(log_det), len(used), sound)
+    """Batch update with all usable observations, linearised once at x_minus."""
+    refused = Update(x_minus, P_minus, 0.0, 0.0, 0, sound=False)
+    used = np.flatnonzero(seen.usable & line.exists)
+    H, nu = line.H[used], seen.z[used] - line.h[used]
+    S = H @ P_minus @ H.T + line.R[np.ix_(used, used)]
+    if not (np.isfinite(S).all() and np.isfinite(nu).all()):
+        return refused
+    try:
+        root = np.linalg.cholesky(S)
+    except np.linalg.LinAlgError:
+        return refused
+    whitened = solve_triangular(root, np.column_stack([H @ P_minus, nu]), lower=True)
+    gain, innovation = whitened[:, :-1], whitened[:, -1]
+    x, P = x_minus + gain.T @ innovation, P_minus - gain.T @ gain
+    if not (np.isfinite(x).all() and np.isfinite(P).all() and (np.diag(P) > 0).all()):
+        return refused
+    log_det = 2 * float(np.log(np.diag(root)).sum())
+    return Update(x, P, float(innovation @ innovation), log_det, len(used), sound=True)
 
 
 def _normalised(log_weight: Array) -> Array:

@@ -41,16 +41,16 @@ class Ukf(Ekf):
         lines = [self.linearise(point, cycles, step.voltage_V, step.temperature_degC) for point in points]
         used = np.flatnonzero(seen.usable & np.all([line.exists for line in lines], axis=0))
         h = np.array([line.h for line in lines])[:, used]
-        return _condition(x, P, points, h, seen.z[used], lines[0].R[used])
+        return _condition(x, P, points, h, seen.z[used], lines[0].R[np.ix_(used, used)])
 
 
 def _condition(x: Array, P: Array, points: Array, h: Array, z: Array, R: Array) -> Update:
-    """Update with observations z (m,) whose expectation at the sigma points is h (2 n + 1, m)."""
+    """Update with observations z (m,) whose expectation at the sigma points is h (2 n + 1, m); R (m, m)."""
     n = len(x)
     mean_weight = np.array([0.0, *np.full(2 * n, 1 / (2 * n))])
     covariance_weight = mean_weight + np.array([BETA, *np.zeros(2 * n)])
     mean = mean_weight @ h
-    S = (covariance_weight * (h - mean).T) @ (h - mean) + np.diag(R)
+    S = (covariance_weight * (h - mean).T) @ (h - mean) + R
     cross = (covariance_weight * (points - x).T) @ (h - mean)
     K = np.linalg.solve(S, cross.T).T
     nu = z - mean
