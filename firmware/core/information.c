@@ -1,28 +1,66 @@
 #include "information.h"
 
+#include "fmath.h"
+
 /* A pivot that elimination has left with less than this part of what was gathered is rounding. */
 #define LEAST_PIVOT REAL(0x1p-21f)
-#define N           MODEL_N_CHANNELS
+#define N           INFORMATION_N
+#define N_CONTEXTS  INFORMATION_N_CONTEXTS
+/* Rows gathered in the first pass: neither pass has more sums than the FPU has registers. */
+#define FIRST_ROWS (N / 2U)
 
 /* The whole matrix, of which the upper triangle is used: with every loop unrolled it stands in registers. */
 typedef struct {
-    real_t matrix[N][N]; /* sum g g^T / R */
-    real_t vector[N];    /* sum g nu / R */
-    real_t length;       /* sum nu^2 / R */
+    real_t matrix[N][N]; /* sum g g^T / v */
+    real_t vector[N];    /* sum g nu / v */
+    real_t length;       /* sum nu^2 / v */
 } information_t;
 
-static inline void gather(information_t *sum, const observation_t *row)
+static inline void gather_rows(information_t *sum, const observation_t *row, unsigned first, unsigned end)
 {
 #pragma GCC unroll 16
-    for (unsigned k = 0; k < N; k++) {
+    for (unsigned k = first; k < end; k++) {
         const real_t weighted = row->gradient[k] * row->weight;
-        sum->vector[k] = real_add_product(sum->vector[k], row->gradient[k], row->weighted_innovation);
 #pragma GCC unroll 16
         for (unsigned j = k; j < N; j++) {
             sum->matrix[k][j] = real_add_product(sum->matrix[k][j], weighted, row->gradient[j]);
         }
     }
+}
+
+static inline void gather_innovation(information_t *sum, const observation_t *row)
+{
+#pragma GCC unroll 16
+    for (unsigned k = 0; k < N; k++) {
+        sum->vector[k] = real_add_product(sum->vector[k], row->gradient[k], row->weighted_innovation);
+    }
     sum->length += row->length;
+}
+
+static inline void gather(information_t *sum, const observation_t *observation, unsigned n_observations)
+{
+    for (unsigned i = 0; i < n_observations; i++) {
+        gather_rows(sum, &observation[i], 0, FIRST_ROWS);
+    }
+    for (unsigned i = 0; i < n_observations; i++) {
+        gather_rows(sum, &observation[i], FIRST_ROWS, N);
+        gather_innovation(sum, &observation[i]);
+    }
+}
+
+/* Errors of the context in units of their standard deviations: their prior is then one. */
+static inline void add_context_prior(information_t *sum, const real_t *std)
+{
+#pragma GCC unroll 16
+    for (unsigned c = 0; c < N_CONTEXTS; c++) {
+#pragma GCC unroll 16
+        for (unsigned k = 0; k < N; k++) {
+            real_t *element = k < c ? &sum->matrix[k][c] : &sum->matrix[c][k];
+            *element *= k == c ? std[c] * std[c] : std[c];
+        }
+        sum->vector[c] *= std[c];
+        sum->matrix[c][c] += REAL(1);
+    }
 }
 
 /* Takes channel k, given those before it, out of the sum. */
@@ -34,13 +72,11 @@ static inline void eliminate(information_t *sum, unsigned k, pseudo_observation_
     sum->length -= sum->vector[k] * out->innovation;
 #pragma GCC unroll 16
     for (unsigned i = 0; i < N; i++) {
-        if (i < k) {
-            out->gradient[i] = REAL(0);
-            continue;
+        const real_t factor = i < k ? REAL(0) : i == k ? REAL(1) : sum->matrix[k][i] * inverse;
+        if (i >= N_CONTEXTS) {
+            out->gradient[i - N_CONTEXTS] = factor;
         }
-        const real_t factor = i == k ? REAL(1) : sum->matrix[k][i] * inverse;
-        out->gradient[i] = factor;
-        if (i == k) {
+        if (i <= k) {
             continue;
         }
         sum->vector[i] = real_subtract_product(sum->vector[i], factor, sum->vector[k]);
@@ -51,21 +87,26 @@ static inline void eliminate(information_t *sum, unsigned k, pseudo_observation_
     }
 }
 
-unsigned information_compress(const observation_t *observation, unsigned n_observations, pseudo_observation_t *out,
-                              real_t *nis)
+unsigned information_compress(const observation_t *observation, unsigned n_observations, const real_t *context_std,
+                              pseudo_observation_t *out, real_t *nis, real_t *log_det)
 {
     information_t sum = {.length = REAL(0)};
+    pseudo_observation_t context;
     real_t gathered[N];
     unsigned n = 0;
-    for (unsigned i = 0; i < n_observations; i++) {
-        gather(&sum, &observation[i]);
-    }
+    gather(&sum, observation, n_observations);
+    add_context_prior(&sum, context_std);
 #pragma GCC unroll 16
     for (unsigned k = 0; k < N; k++) {
         gathered[k] = sum.matrix[k][k];
     }
 #pragma GCC unroll 16
-    for (unsigned k = 0; k < N; k++) {
+    for (unsigned k = 0; k < N_CONTEXTS; k++) {
+        *log_det += MODEL_N_PRIORS > 1U ? fmath_log(sum.matrix[k][k]) : REAL(0);
+        eliminate(&sum, k, &context);
+    }
+#pragma GCC unroll 16
+    for (unsigned k = N_CONTEXTS; k < N; k++) {
         if (sum.matrix[k][k] > LEAST_PIVOT * gathered[k]) {
             eliminate(&sum, k, &out[n++]);
         }

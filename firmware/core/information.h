@@ -1,15 +1,20 @@
 /* What the observations of one spectrum say together. They depend on the state through few channels only - the modes
- * that the network reads, and the series terms: so they are gathered in the channels, and taken out again as that many
- * scalar pseudo-observations. docs/estimator.md, equation 6. */
+ * that the network reads, and the series terms - and on the errors of the spectrum's context, which all of them share: so
+ * they are gathered in the channels, the context's errors are taken out, and what is left comes as one scalar
+ * pseudo-observation for every channel. docs/estimator.md, "The core's update". */
 #ifndef EISHIL_CORE_INFORMATION_H
 #define EISHIL_CORE_INFORMATION_H
 
 #include "model.h"
 
-/* One observation, linearised: gradient g by the channels times a factor f, 1 / (f^2 R), nu / (f R) and nu^2 / R.
- * The factor saves the scaling of g. */
+/* Errors of voltage and temperature come first. */
+#define INFORMATION_N_CONTEXTS 2U
+#define INFORMATION_N          (INFORMATION_N_CONTEXTS + MODEL_N_CHANNELS)
+
+/* One observation, linearised: gradient g by the channels times a factor f, and with its own variance v,
+ * 1 / (f^2 v), nu / (f v) and nu^2 / v. The factor saves the scaling of g. */
 typedef struct {
-    real_t gradient[MODEL_N_CHANNELS];
+    real_t gradient[INFORMATION_N];
     real_t weight;
     real_t weighted_innovation;
     real_t length;
@@ -22,9 +27,10 @@ typedef struct {
     real_t variance;
 } pseudo_observation_t;
 
-/* At most one pseudo-observation for every channel; returns how many. *nis gets the part of sum nu^2 / R that no state
- * can explain. */
-unsigned information_compress(const observation_t *observation, unsigned n_observations, pseudo_observation_t *out,
-                              real_t *nis);
+/* At most one pseudo-observation for every channel; returns how many. context_std [INFORMATION_N_CONTEXTS]: standard
+ * deviations of the context's errors, in units of their channels. *nis gets the part of nu^T R^-1 nu that no state can
+ * explain; with several filters ln det R - sum ln v is added to *log_det. */
+unsigned information_compress(const observation_t *observation, unsigned n_observations, const real_t *context_std,
+                              pseudo_observation_t *out, real_t *nis, real_t *log_det);
 
 #endif

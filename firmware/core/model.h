@@ -30,6 +30,13 @@ typedef struct {
     const int32_t *constant; /* [pair of rows][NN_ROW_CONSTANTS] */
 } nn_layer_t;
 
+/* From the sums of one output to ln ohm: y = sum * scale + offset, dy/dv = sum * jacobian_scale * column scale. */
+typedef struct {
+    float scale;
+    float offset;
+    float jacobian_scale;
+} nn_output_t;
+
 typedef struct {
     uint8_t n_inputs;
     uint8_t n_outputs;
@@ -37,10 +44,8 @@ typedef struct {
     const float *input_mean;
     const float *input_scale;
     const nn_layer_t *layer;
-    const uint32_t *tangent; /* [pair of the first layer's units][n_inputs], the even unit in the low half */
-    const float *output_scale;
-    const float *output_offset;
-    const float *jacobian_row_scale;
+    const uint32_t *tangent;   /* [pair of the first layer's units][n_inputs], the even unit in the low half */
+    const nn_output_t *output; /* [n_outputs] */
     const float *jacobian_column_scale;
 } nn_t;
 
@@ -71,6 +76,12 @@ typedef struct {
     const float *covariance;
 } prior_t;
 
+/* Of one observation's own error, in (ln ohm)^2. */
+typedef struct {
+    float inverse_variance;
+    float log_variance;
+} noise_t;
+
 /* One array of the model. */
 typedef struct {
     const void *data;
@@ -91,9 +102,9 @@ typedef struct {
     const float *trajectory_mean; /* [n_nodes][n_modes] */
     const float *trajectory_phi;  /* [n_nodes][n_modes][n_states] */
     const prior_t *prior;
-    const float *noise_variance; /* [n_observations], (ln ohm)^2 */
-    float voltage_variance;      /* V^2 */
-    float temperature_variance;  /* K^2 */
+    const noise_t *noise; /* [n_observations] */
+    float voltage_std_V;
+    float temperature_std_K;
     const series_term_t *series_term;
     const uint8_t *input_mode; /* [network.n_inputs - 2]: the mode behind each network input; then voltage, 1000/T */
     nn_t network;

@@ -79,7 +79,7 @@ static inline real_t network_row_scale(const nn_t *nn, unsigned i)
     (void)nn, (void)i;
     return REAL(1);
 #else
-    return nn->jacobian_row_scale[i];
+    return nn->output[i].jacobian_scale;
 #endif
 }
 

@@ -41,12 +41,12 @@ inline int32_t nn_jacobian_accumulator(const nn_work_t *work, unsigned i, unsign
 /* Output i in ln ohm, and its derivative by input c in ln ohm per unit of that input. */
 inline float nn_output(const nn_t *nn, unsigned i, int32_t accumulator)
 {
-    return (float)accumulator * nn->output_scale[i] + nn->output_offset[i];
+    return (float)accumulator * nn->output[i].scale + nn->output[i].offset;
 }
 
 inline float nn_jacobian(const nn_t *nn, unsigned i, unsigned c, int32_t jacobian_accumulator)
 {
-    return (float)jacobian_accumulator * nn->jacobian_row_scale[i] * nn->jacobian_column_scale[c];
+    return (float)jacobian_accumulator * nn->output[i].jacobian_scale * nn->jacobian_column_scale[c];
 }
 
 #endif

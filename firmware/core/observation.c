@@ -37,26 +37,17 @@ void observation_predict(const model_t *model, const trajectory_t *trajectory, c
     network_evaluate(&model->network, input, work);
 }
 
-/* Variances of voltage and temperature in units of the Jacobian's columns: the same for all of a spectrum. */
-typedef struct {
-    real_t voltage;
-    real_t temperature;
-} column_variance_t;
-
 static inline real_t square(real_t x)
 {
     return x * x;
 }
 
-static column_variance_t scale_variances(const model_t *model, const conditions_t *conditions)
+void observation_context_std(const model_t *model, const conditions_t *conditions, real_t *std)
 {
-    const real_t T_K = conditions->temperature_K;
-    const real_t scale[2] = {network_column_scale(&model->network, N_MODE_INPUTS),
-                             network_column_scale(&model->network, N_MODE_INPUTS + 1U)};
-    return (column_variance_t){
-        .voltage = square(scale[0]) * model->voltage_variance,
-        .temperature = square(scale[1] * (REAL(1000) / (T_K * T_K))) * model->temperature_variance,
-    };
+    const nn_t *nn = &model->network;
+    std[0] = network_column_scale(nn, N_MODE_INPUTS) * model->voltage_std_V;
+    std[1] = network_column_scale(nn, N_MODE_INPUTS + 1U) * model->temperature_std_K *
+             (REAL(1000) / square(conditions->temperature_K));
 }
 
 /* ln(measured / expected) without leaving the range on the way. */
@@ -117,62 +108,44 @@ bool observation_expect(const model_t *model, const real_t *modes, unsigned i, r
     return true;
 }
 
-static inline real_t variance(const model_t *model, const network_work_t *work, const column_variance_t *column,
-                              unsigned i, real_t scale)
-{
-    const real_t by_voltage = network_gradient(work, i, N_MODE_INPUTS);
-    const real_t by_temperature = network_gradient(work, i, N_MODE_INPUTS + 1U);
-    const real_t spread = square(by_voltage) * column->voltage + square(by_temperature) * column->temperature;
-    return model->noise_variance[i] + spread * square(scale);
-}
-
-real_t observation_variance(const model_t *model, const network_work_t *work, const conditions_t *conditions,
-                            unsigned i, real_t by_output)
-{
-    const column_variance_t column = scale_variances(model, conditions);
-    return variance(model, work, &column, i, network_row_scale(&model->network, i) * by_output);
-}
-
-/* Returns R, or 0 where there is no expectation. */
-static inline real_t linearise(const model_t *model, const network_work_t *work, const real_t *modes,
-                               const column_variance_t *column, unsigned i, real_t z, observation_t *row)
+/* False where there is no expectation. */
+static inline bool linearise(const model_t *model, const network_work_t *work, const real_t *modes, unsigned i,
+                             real_t z, observation_t *row)
 {
     const nn_t *nn = &model->network;
     const unsigned n_mode_inputs = N_MODE_INPUTS;
+    const real_t inverse_variance = model->noise[i].inverse_variance;
+    real_t *by_mode = row->gradient + INFORMATION_N_CONTEXTS;
     link_t link;
-    if (!add_series_terms(model, modes, i, network_output(nn, work, i, 0), z, &link, row->gradient + N_MODE_INPUTS)) {
-        return REAL(0);
+    if (!add_series_terms(model, modes, i, network_output(nn, work, i, 0), z, &link, by_mode + N_MODE_INPUTS)) {
+        return false;
     }
+    row->gradient[0] = network_gradient(work, i, N_MODE_INPUTS);
+    row->gradient[1] = network_gradient(work, i, N_MODE_INPUTS + 1U);
 #pragma GCC unroll 8
     for (unsigned c = 0; c < n_mode_inputs; c++) {
-        row->gradient[c] = network_gradient(work, i, c);
+        by_mode[c] = network_gradient(work, i, c);
     }
     const real_t scale = network_row_scale(nn, i) * link.by_output;
-    const real_t R = variance(model, work, column, i, scale);
-    const real_t weight = scale / R;
+    const real_t weight = scale * inverse_variance;
     row->weight = weight * scale;
     row->weighted_innovation = weight * link.innovation;
-    row->length = square(link.innovation) / R;
-    return R;
+    row->length = square(link.innovation) * inverse_variance;
+    return true;
 }
 
-unsigned observation_linearise(const model_t *model, const network_work_t *work, const real_t *modes,
-                               const conditions_t *conditions, const real_t *z, observation_t *out, real_t *log_det)
+unsigned observation_linearise(const model_t *model, const network_work_t *work, const real_t *modes, const real_t *z,
+                               observation_t *out, real_t *log_det)
 {
-    const column_variance_t column = scale_variances(model, conditions);
     unsigned n_used = 0;
     *log_det = REAL(0);
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
-        if (!fmath_is_finite(z[i])) {
-            continue;
-        }
-        const real_t R = linearise(model, work, modes, &column, i, z[i], &out[n_used]);
-        if (!(R > REAL(0))) {
+        if (!fmath_is_finite(z[i]) || !linearise(model, work, modes, i, z[i], &out[n_used])) {
             continue;
         }
         n_used++;
         if (MODEL_N_PRIORS > 1U) {
-            *log_det += fmath_log(R);
+            *log_det += model->noise[i].log_variance;
         }
     }
     return n_used;

@@ -35,13 +35,13 @@ typedef struct {
 /* False where the expected impedance is not positive. */
 bool observation_expect(const model_t *model, const real_t *modes, unsigned i, real_t y, expectation_t *out);
 
-/* R of observation i, with the Jacobian in *work. */
-real_t observation_variance(const model_t *model, const network_work_t *work, const conditions_t *conditions,
-                            unsigned i, real_t by_output);
+/* Standard deviations [INFORMATION_N_CONTEXTS] of the errors of voltage and temperature, in units of the Jacobian's
+ * columns. */
+void observation_context_std(const model_t *model, const conditions_t *conditions, real_t *std);
 
 /* The usable observations against the prediction; returns how many stand in out [n_observations]. An observation whose
- * expected impedance is not positive is left out. With several filters *log_det gets the sum of ln R. */
-unsigned observation_linearise(const model_t *model, const network_work_t *work, const real_t *modes,
-                               const conditions_t *conditions, const real_t *z, observation_t *out, real_t *log_det);
+ * expected impedance is not positive is left out. With several filters *log_det gets the sum of ln v. */
+unsigned observation_linearise(const model_t *model, const network_work_t *work, const real_t *modes, const real_t *z,
+                               observation_t *out, real_t *log_det);
 
 #endif

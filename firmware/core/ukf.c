@@ -2,8 +2,9 @@
 
 #include "fmath.h"
 
-#define N    MODEL_N_STATES
-#define BETA REAL(2)
+#define N          MODEL_N_STATES
+#define N_CONTEXTS INFORMATION_N_CONTEXTS
+#define BETA       REAL(2)
 
 /* L with P = L L^T, lower triangle. False where P is no covariance. */
 static bool take_root(const gaussian_t *f, real_t (*root)[N])
@@ -33,24 +34,23 @@ static void place_point(const gaussian_t *f, const ukf_work_t *work, unsigned s,
     }
 }
 
-/* Column s of what is expected, from sample `column` of the network. Leaves out what does not exist there. */
-static void expect(const model_t *model, const network_work_t *network, const conditions_t *conditions,
-                   const real_t *modes, unsigned s, unsigned column, ukf_work_t *work)
+/* h at point s, from sample `column` of the network. Leaves out what does not exist there. */
+static void expect(const model_t *model, const network_work_t *network, const real_t *modes, const real_t *context_std,
+                   unsigned s, unsigned column, ukf_work_t *work)
 {
     const nn_t *nn = &model->network;
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
         expectation_t expectation;
-        if (work->variance[i] == REAL(0)) {
+        if (!work->used[i]) {
             continue;
         }
         const real_t y = network_output(nn, network, i, column);
-        if (!observation_expect(model, modes, i, y, &expectation)) {
-            work->variance[i] = REAL(0);
-            continue;
-        }
-        work->expected[i][s] = expectation.h;
-        if (s == 0U) {
-            work->variance[i] = observation_variance(model, network, conditions, i, expectation.by_output);
+        work->used[i] = observation_expect(model, modes, i, y, &expectation);
+        real_t *mixture = work->mixture[i];
+        mixture[N_CONTEXTS + s] = expectation.h;
+        for (unsigned c = 0; s == 0U && c < N_CONTEXTS; c++) {
+            const real_t scale = network_row_scale(nn, i) * expectation.by_output * context_std[c];
+            mixture[c] = network_gradient(network, i, MODEL_N_INPUTS - N_CONTEXTS + c) * scale;
         }
     }
 }
@@ -61,28 +61,30 @@ static void expect_points(const gaussian_t *f, const model_t *model, const traje
     real_t point[N];
     real_t modes[NN_BLOCK][MODEL_N_MODES];
     network_input_t input[NN_BLOCK][MODEL_N_INPUTS];
+    real_t context_std[N_CONTEXTS];
+    observation_context_std(model, conditions, context_std);
     observation_predict(model, trajectory, f->x, conditions, modes[0], network);
-    expect(model, network, conditions, modes[0], 0, 0, work);
-    for (unsigned s = 1; s < UKF_N; s += NN_BLOCK) {
-        const unsigned n_points = UKF_N - s < NN_BLOCK ? UKF_N - s : NN_BLOCK;
+    expect(model, network, modes[0], context_std, 0, 0, work);
+    for (unsigned s = 1; s < UKF_N_POINTS; s += NN_BLOCK) {
+        const unsigned n_points = UKF_N_POINTS - s < NN_BLOCK ? UKF_N_POINTS - s : NN_BLOCK;
         for (unsigned c = 0; c < n_points; c++) {
             place_point(f, work, s + c, point);
             observation_read_inputs(model, trajectory, point, conditions, modes[c], input[c]);
         }
         network_evaluate_batch(&model->network, (const network_input_t(*)[MODEL_N_INPUTS])input, n_points, network);
         for (unsigned c = 0; c < n_points; c++) {
-            expect(model, network, conditions, modes[c], s + c, c, work);
+            expect(model, network, modes[c], context_std, s + c, c, work);
         }
     }
 }
 
 /* From what is expected at the points to the mean, returned, and deviations in place: centre and half sums first, 0..n,
- * which are noise to the state, then half differences, n + 1..2 n, which are its linear part. */
+ * then half differences, n + 1..2 n. */
 static real_t take_deviations(real_t *expected)
 {
     const real_t half = REAL(0.5f) / fmath_sqrt(REAL(N));
     real_t mean = REAL(0);
-    for (unsigned s = 1; s < UKF_N; s++) {
+    for (unsigned s = 1; s < UKF_N_POINTS; s++) {
         mean += expected[s];
     }
     mean /= REAL(2U * N);
@@ -96,8 +98,8 @@ static real_t take_deviations(real_t *expected)
     return mean;
 }
 
-/* information = I + sum y y^T / R, vector = sum y nu / R; y the deviations of one observation. */
-static void gather(const real_t *z, ukf_work_t *work, evidence_t *evidence)
+/* information = I + sum y y^T / v, vector = sum y nu / v; y the mixture of one observation. */
+static void gather(const model_t *model, const real_t *z, ukf_work_t *work, evidence_t *evidence)
 {
     for (unsigned k = 0; k < UKF_N; k++) {
         work->vector[k] = REAL(0);
@@ -107,12 +109,12 @@ static void gather(const real_t *z, ukf_work_t *work, evidence_t *evidence)
     }
     *evidence = (evidence_t){.n_used = 0};
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
-        real_t *y = work->expected[i];
-        if (work->variance[i] == REAL(0)) {
+        real_t *y = work->mixture[i];
+        if (!work->used[i]) {
             continue;
         }
-        const real_t nu = fmath_log(z[i]) - take_deviations(y);
-        const real_t weight = REAL(1) / work->variance[i];
+        const real_t nu = fmath_log(z[i]) - take_deviations(y + N_CONTEXTS);
+        const real_t weight = model->noise[i].inverse_variance;
         for (unsigned k = 0; k < UKF_N; k++) {
             const real_t weighted = weight * y[k];
             work->vector[k] += weighted * nu;
@@ -122,7 +124,7 @@ static void gather(const real_t *z, ukf_work_t *work, evidence_t *evidence)
         }
         evidence->n_used++;
         evidence->nis += nu * nu * weight;
-        evidence->log_det += MODEL_N_PRIORS > 1U ? fmath_log(work->variance[i]) : REAL(0);
+        evidence->log_det += MODEL_N_PRIORS > 1U ? model->noise[i].log_variance : REAL(0);
     }
 }
 
@@ -156,16 +158,16 @@ static void apply(gaussian_t *f, ukf_work_t *work)
             w[k] = REAL(0);
         }
         for (unsigned k = 0; k < N; k++) {
-            const real_t *row = work->information[N + 1U + k] + N + 1U;
+            const real_t *row = work->information[UKF_LINEAR + k] + UKF_LINEAR;
             for (unsigned j = k + 1U; j < N; j++) {
                 w[j] -= w[k] * row[j];
             }
-            f->x[i] += w[k] * work->vector[N + 1U + k] / row[k];
+            f->x[i] += w[k] * work->vector[UKF_LINEAR + k] / row[k];
         }
         for (unsigned j = 0; j <= i; j++) {
             real_t sum = REAL(0);
             for (unsigned k = 0; k < N; k++) {
-                sum += w[k] * work->root[j][k] / work->information[N + 1U + k][N + 1U + k];
+                sum += w[k] * work->root[j][k] / work->information[UKF_LINEAR + k][UKF_LINEAR + k];
             }
             f->P[GAUSSIAN_PACKED_INDEX(N, j, i)] = sum;
         }
@@ -179,10 +181,10 @@ bool ukf_update(gaussian_t *f, const model_t *model, const trajectory_t *traject
         return false;
     }
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
-        work->variance[i] = fmath_is_finite(z[i]) ? REAL(1) : REAL(0);
+        work->used[i] = fmath_is_finite(z[i]);
     }
     expect_points(f, model, trajectory, conditions, network, work);
-    gather(z, work, evidence);
+    gather(model, z, work, evidence);
     factorise(work, evidence);
     apply(f, work);
     evidence->nis = evidence->nis < REAL(0) ? REAL(0) : evidence->nis;

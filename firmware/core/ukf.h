@@ -6,14 +6,17 @@
 #include "observation.h"
 #include "trajectory.h"
 
-/* Half differences and half sums of the sigma points' pairs, and the centre: what innovations are a mixture of. */
-#define UKF_N (2U * MODEL_N_STATES + 1U)
+#define UKF_N_POINTS (2U * MODEL_N_STATES + 1U)
+/* What innovations are a mixture of: the errors of the context, the centre and half sums of the sigma points' pairs,
+ * which are noise to the state, then their half differences, which are its linear part. */
+#define UKF_N      (INFORMATION_N_CONTEXTS + UKF_N_POINTS)
+#define UKF_LINEAR (UKF_N - MODEL_N_STATES)
 
 typedef struct {
-    real_t root[MODEL_N_STATES][MODEL_N_STATES];  /* L, P = L L^T */
-    real_t expected[MODEL_N_OBSERVATIONS][UKF_N]; /* h at the centre, at x + sqrt(n) L_i, at x - sqrt(n) L_i */
-    real_t variance[MODEL_N_OBSERVATIONS];        /* R; 0 where an observation is left out */
-    real_t information[UKF_N][UKF_N];             /* upper triangle */
+    real_t root[MODEL_N_STATES][MODEL_N_STATES]; /* L, P = L L^T */
+    real_t mixture[MODEL_N_OBSERVATIONS][UKF_N]; /* first h at the points instead: centre, x + sqrt(n) L_i, x - ... */
+    bool used[MODEL_N_OBSERVATIONS];
+    real_t information[UKF_N][UKF_N]; /* upper triangle */
     real_t vector[UKF_N];
 } ukf_work_t;
 

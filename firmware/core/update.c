@@ -10,10 +10,12 @@ bool update_filter(gaussian_t *f, const model_t *model, const trajectory_t *traj
 #else
     real_t modes[MODEL_N_MODES];
     pseudo_observation_t seen[MODEL_N_CHANNELS];
+    real_t context_std[INFORMATION_N_CONTEXTS];
+    observation_context_std(model, conditions, context_std);
     observation_predict(model, trajectory, f->x, conditions, modes, &work->network);
-    evidence->n_used =
-        observation_linearise(model, &work->network, modes, conditions, z, work->observation, &evidence->log_det);
-    const unsigned n_seen = information_compress(work->observation, evidence->n_used, seen, &evidence->nis);
+    evidence->n_used = observation_linearise(model, &work->network, modes, z, work->observation, &evidence->log_det);
+    const unsigned n_seen = information_compress(work->observation, evidence->n_used, context_std, seen, &evidence->nis,
+                                                 &evidence->log_det);
     return ekf_update(f, model, trajectory, seen, n_seen, &evidence->nis, &evidence->log_det);
 #endif
 }

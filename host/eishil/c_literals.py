@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eishil.errors import RecipeError
 
@@ -27,6 +28,11 @@ class Source:
         flat = np.ravel(np.asarray(values, dtype=np.float64)).tolist()
         words = [float_literal(name, value) for value in flat]
         return self._array(name, "float", words, np.asarray(flat, "<f4").tobytes())
+
+    def records(self, name: str, c_type: str, rows: NDArray[np.float64]) -> str:
+        """An array of structures of floats: rows (n, k)."""
+        words = [f"{{{', '.join(float_literal(name, value) for value in row)}}}" for row in rows.tolist()]
+        return self._array(name, c_type, words, rows.astype("<f4").tobytes())
 
     def integers(self, name: str, c_type: str, values: object) -> str:
         flat = np.ravel(np.asarray(values, dtype=object)).tolist()

@@ -167,6 +167,7 @@ def model_source(model: Model) -> str:
 
 def _model_body(source: Source, model: Model) -> dict[str, str]:
     trajectory, noise = model.trajectory, model.noise
+    variance = np.array(noise.variance)
     return {
         "n_states": str(model.n_states),
         "n_modes": str(model.n_modes),
@@ -183,9 +184,9 @@ def _model_body(source: Source, model: Model) -> dict[str, str]:
         "trajectory_mean": source.floats("trajectory_mean", [] if trajectory is None else trajectory.mean),
         "trajectory_phi": source.floats("trajectory_phi", [] if trajectory is None else trajectory.phi),
         "prior": _priors(source, model),
-        "noise_variance": source.floats("noise_variance", noise.variance),
-        "voltage_variance": float_literal("voltage_variance", noise.voltage_std_V**2),
-        "temperature_variance": float_literal("temperature_variance", noise.temperature_std_K**2),
+        "noise": source.records("noise", "noise_t", np.column_stack([1 / variance, np.log(variance)])),
+        "voltage_std_V": float_literal("voltage_std_V", noise.voltage_std_V),
+        "temperature_std_K": float_literal("temperature_std_K", noise.temperature_std_K),
         "series_term": _series_terms(source, model),
         "input_mode": source.integers(
             "input_mode", "uint8_t", [model.mode_index(name) for name in model.network.inputs[:-2]]
@@ -243,12 +244,14 @@ def _network(source: Source, network: IntegerNetwork) -> str:
         "input_scale": source.floats("input_scale", network.input_scale),
         "layer": source.structs("layer", "nn_layer_t", layers),
         "tangent": source.halves("tangent", *_pair_rows(network.tangent)),
-        "output_scale": source.floats("output_scale", network.output_scale),
-        "output_offset": source.floats("output_offset", network.output_offset),
-        "jacobian_row_scale": source.floats("jacobian_row_scale", network.jacobian_row_scale),
+        "output": source.records("output", "nn_output_t", _outputs(network)),
         "jacobian_column_scale": source.floats("jacobian_column_scale", network.jacobian_column_scale),
     }
     return initialiser(fields, indent=8)
+
+
+def _outputs(network: IntegerNetwork) -> NDArray[np.float64]:
+    return np.column_stack([network.output_scale, network.output_offset, network.jacobian_row_scale])
 
 
 def _layer(source: Source, name: str, layer: Layer) -> dict[str, str]:

@@ -18,7 +18,7 @@ def test_generated_model_is_intact(case: Case) -> None:
 
 def test_every_array_is_covered(case: Case) -> None:
     text = codegen.model_source(case.model)
-    arrays = re.findall(r"static const (?:float|u?int\d+_t) (\w+)\[\]", text)
+    arrays = re.findall(r"static const (?:float|u?int\d+_t|noise_t|nn_output_t) (\w+)\[\]", text)
     assert re.findall(r"\{(\w+), sizeof \w+\}", text) == arrays
     c = case.core.model
     assert c.n_blocks == len(arrays)
