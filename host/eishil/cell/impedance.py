@@ -28,6 +28,7 @@ from eishil.errors import EishilError
 from eishil.spectrum import Spectrum
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 CONSISTENT = 1e-9  # largest |F| of an algebraic equation that counts as solved, in PyBaMM's scaled units
 NEWTON_STEPS = 20
 
@@ -67,31 +68,39 @@ class ImpedanceSolver:
     def solve(self, inputs: CellInputs, frequency_Hz: Floats) -> Batch:
         """Impedance of all samples in `inputs` at all frequencies."""
         p = inputs.stacked(self.model.constants)
-        y = self.model.initial_state(p)
+        return self.solve_at(self.model.initial_state(p), p, frequency_Hz)
+
+    def solve_at(self, y: Floats, p: Floats, frequency_Hz: Floats, follows: Indices | None = None) -> Batch:
+        """Impedance at the states y (S, n) with the parameters p (S, inputs).
+
+        The algebraic states of y are solved for in place, and with them those that `follows` names.
+        """
         here = self.model.local(y, p)
-        if self._make_consistent(y, p, here.F):
+        algebraic = np.flatnonzero(self.model.pattern.mass == 0)
+        if _make_consistent(self.model, y, p, here.F, algebraic if follows is None else np.union1d(algebraic, follows)):
             here = self.model.local(y, p)
         z, error, pivoted = checked_impedance(
             self.model.pattern, self.linear, here.J, here.dV, 2 * np.pi * frequency_Hz
         )
         return Batch(z, here.voltage_V[:, 0], np.abs(here.F).max(axis=1), error.max(axis=1), pivoted)
 
-    def _make_consistent(self, y: Floats, p: Floats, F: Floats) -> bool:
-        """Solve for the algebraic states of y (S, n) in place, where F (S, n) needs it; whether any did."""
-        algebraic = np.flatnonzero(self.model.pattern.mass == 0)
-        samples = np.flatnonzero(~(np.abs(F[:, algebraic]).max(axis=1) <= CONSISTENT))
-        for k in samples:
-            self._newton(y[[k]], p[[k]], algebraic, y[k])
-        return samples.size > 0
 
-    def _newton(self, y: Floats, p: Floats, algebraic: NDArray[np.intp], solution: Floats) -> None:
-        for _ in range(NEWTON_STEPS):
-            here = self.model.local(y, p)
-            if not np.abs(here.F[0, algebraic]).max() > CONSISTENT:
-                break
-            jacobian = -self.model.pattern.matrix(here.J[0], 0.0).real[algebraic][:, algebraic]
-            y[0, algebraic] -= splu(jacobian.tocsc()).solve(here.F[0, algebraic])
-        solution[:] = y[0]
+def _make_consistent(model: Linearisation, y: Floats, p: Floats, F: Floats, states: Indices) -> bool:
+    """Solve F = 0 for some states of y (S, n) in place, where F (S, n) needs it; whether any did."""
+    samples = np.flatnonzero(~(np.abs(F[:, states]).max(axis=1) <= CONSISTENT))
+    for k in samples:
+        _newton(model, y[[k]], p[[k]], states, y[k])
+    return samples.size > 0
+
+
+def _newton(model: Linearisation, y: Floats, p: Floats, states: Indices, solution: Floats) -> None:
+    for _ in range(NEWTON_STEPS):
+        here = model.local(y, p)
+        if not np.abs(here.F[0, states]).max() > CONSISTENT:
+            break
+        jacobian = -model.pattern.matrix(here.J[0], 0.0).real[states][:, states]
+        y[0, states] -= splu(jacobian.tocsc()).solve(here.F[0, states])
+    solution[:] = y[0]
 
 
 @cache
@@ -104,9 +113,12 @@ def solver(
     """
     linearised = linearise(parameter_set, model, mesh, constants)
     middle = snapshot(parameter_set, AgedState(), np.array([0.5]), np.array([25.0])).inputs.stacked(constants)
-    J = linearised.local(linearised.initial_state(middle), middle).J[0]
-    plan = schedule(linearised.pattern, J, omega=2 * np.pi)
-    return ImpedanceSolver(linearised, StaticSolver(plan))
+    return planned(linearised, linearised.initial_state(middle), middle)
+
+
+def planned(model: Linearisation, y: Floats, p: Floats) -> ImpedanceSolver:
+    """A solver that takes its order of elimination from one state y (1, n) with its parameters p (1, inputs)."""
+    return ImpedanceSolver(model, StaticSolver(schedule(model.pattern, model.local(y, p).J[0], omega=2 * np.pi)))
 
 
 def impedance(

@@ -111,7 +111,11 @@ class Linearisation:
 def linearise(parameter_set: str, model: str, mesh: str, constants: tuple[str, ...] = ()) -> Linearisation:
     """Build, discretise and differentiate a model once per process; factors on `constants` are inputs too."""
     discrete = discretised(parameter_set, model, mesh, constants)
-    names = (*INPUTS.values(), *constants)
+    return replace(differentiate(discrete, (*INPUTS.values(), *constants)), constants=constants)
+
+
+def differentiate(discrete: Any, names: tuple[str, ...]) -> Linearisation:
+    """The functions of a discretised model whose current is a state; p has its inputs in the order of `names`."""
     p = casadi.MX.sym("p", len(names))
     inputs = {name: p[i] for i, name in enumerate(names)}
     start = discrete.concatenated_initial_conditions.to_casadi(inputs=inputs)
@@ -134,7 +138,7 @@ def linearise(parameter_set: str, model: str, mesh: str, constants: tuple[str, .
         current=_current(discrete),
     )
     initial_state = _expanded(casadi.Function("initial_state", [p], [casadi.densify(start)]))
-    return Linearisation(initial_state, local, pattern, constants)
+    return Linearisation(initial_state, local, pattern)
 
 
 def _local(model: Any, current_scale_A: float) -> tuple[Any, Any]:

@@ -101,7 +101,7 @@ def discretised(parameter_set: str, model: str, mesh: str, constants: tuple[str,
     try:
         values = parameter_values(parameter_set).copy()
         for name in constants:
-            values.update({CONSTANTS[name]: _scaled(values[CONSTANTS[name]], pybamm.InputParameter(name))})
+            values.update({CONSTANTS[name]: scaled(values[CONSTANTS[name]], pybamm.InputParameter(name))})
         built = simulation(values, model, MESHES[mesh])
         built.build()
     except (KeyError, TypeError, ValueError, pybamm.ModelError, pybamm.OptionError) as error:
@@ -119,23 +119,26 @@ def simulation(values: Any, model: str, mesh: Mesh) -> Any:
     # Isothermal models read the ambient temperature, lumped ones the initial one: they are one input here.
     values.update({"Initial temperature [K]": pybamm.InputParameter(INPUTS["temperature_K"])})
     built = getattr(pybamm.lithium_ion, model)(OPTIONS)
-    submeshes = dict(built.default_submesh_types)
+    return pybamm.EISSimulation(built, parameter_values=values, **on_mesh(built, mesh))
+
+
+def on_mesh(model: Any, mesh: Mesh) -> dict[str, Any]:
+    """Keyword arguments of PyBaMM's simulations that discretise a model on a mesh."""
+    submeshes = dict(model.default_submesh_types)
     if mesh.radial_stretch is not None:
         graded = pybamm.MeshGenerator(pybamm.Exponential1DSubMesh, {"side": "right", "stretch": mesh.radial_stretch})
         submeshes |= {"negative particle": graded, "positive particle": graded}
     counts = {"x_n": mesh.x_n, "x_s": mesh.x_s, "x_p": mesh.x_p, "r_n": mesh.r, "r_p": mesh.r}
-    return pybamm.EISSimulation(
-        built, parameter_values=values, submesh_types=submeshes, var_pts=built.default_var_pts | counts
-    )
+    return {"submesh_types": submeshes, "var_pts": model.default_var_pts | counts}
 
 
-def _scaled(value: Any, factor: Any) -> Any:
+def scaled(value: Any, factor: Any) -> Any:
     """A parameter's value, a number or a function, times a symbol."""
     if not callable(value):
         return factor * value
 
     @wraps(value)
-    def scaled(*arguments: Any) -> Any:
+    def function(*arguments: Any) -> Any:
         return factor * value(*arguments)
 
-    return scaled
+    return function
