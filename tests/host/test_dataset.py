@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import re
@@ -29,8 +30,11 @@ from eishil.dataset.factory import generate
 from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe, Recipe
 from eishil.dataset.sample import extract
-from eishil.dataset.tables import COLUMNS, MANIFEST, SAMPLES, SPECTRA, Dataset
+from eishil.dataset.schema import COLUMNS
+from eishil.dataset.tables import MANIFEST, SAMPLES, SPECTRA, Dataset
+from eishil.dataset.writer import DatasetWriter, write_dataset
 from eishil.errors import EishilError, RecipeError
+from eishil.files import sha256_file
 from eishil.progress import silent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,6 +111,99 @@ def test_every_row_has_its_place_its_verdict_and_its_unit(tiny: Path) -> None:
     schema = pq.read_schema(tiny / SAMPLES)
     assert schema.field("temperature_degC").metadata[b"unit"] == b"degC"
     assert schema.field("contact_resistance_mOhm").metadata[b"unit"] == b"mOhm"
+    assert samples["plating_loss"].isna().all() and samples["protocol_id"].isna().all()
+    assert set(samples["parameter_set"]) == {"Chen2020"} and set(samples["model"]) == {"SPM"}
+
+
+def test_spectra_have_their_magnitude_phase_and_origin(tiny: Path) -> None:
+    spectra, dataset = pq.read_table(tiny / SPECTRA).to_pandas(), Dataset.open(tiny)
+    solved = (dataset.samples["reason"] == "").to_numpy()
+    assert spectra["z_phase_deg"].isna().tolist() == (~solved).tolist()
+    magnitude, phase = (np.stack(spectra[name][solved]) for name in ("z_magnitude_ohm", "z_phase_deg"))
+    np.testing.assert_allclose(magnitude * np.exp(1j * np.radians(phase)), dataset.z_ohm[solved], rtol=1e-14)
+    assert (phase < 0).all()
+    np.testing.assert_array_equal(np.stack(spectra["frequency_Hz"]), np.tile(dataset.frequency_Hz, (len(dataset), 1)))
+    assert set(spectra["backend"][solved]) <= {"compiled", "numpy"} and spectra["backend"][~solved].isna().all()
+    assert spectra["solver_status"].tolist() == dataset.samples["solver_status"].tolist()
+
+
+@pytest.mark.parametrize("rows", [[7, 1000], [1000, 7]])
+def test_bytes_do_not_depend_on_how_rows_are_appended(tiny: Path, tmp_path: Path, rows: list[int]) -> None:
+    whole = Dataset.open(tiny)
+    many = whole.select(np.tile(np.arange(len(whole)), 200))  # more rows than a row group has
+    many.samples["sample_id"] = [f"s{k}" for k in range(len(many))]
+    write_dataset(tmp_path / "once", many.samples, many.frequency_Hz, many.z_ohm, {})
+    with DatasetWriter(tmp_path / "pieces", list(many.samples.columns), many.frequency_Hz.tolist()) as writer:
+        for start, stop in itertools.pairwise([0, *np.cumsum(rows), len(many)]):
+            part = many.select(slice(start, stop))
+            writer.append(part.samples, part.z_ohm)
+        writer.finish({})
+    assert contents(tmp_path / "once") == contents(tmp_path / "pieces")
+
+
+def test_a_writer_that_does_not_finish_leaves_nothing(tiny: Path, tmp_path: Path) -> None:
+    whole = Dataset.open(tiny)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        DatasetWriter(tmp_path / "out", list(whole.samples.columns), whole.frequency_Hz.tolist()) as writer,
+    ):
+        writer.append(whole.samples, whole.z_ohm)
+        raise KeyboardInterrupt
+    assert not any((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        (SAMPLES, "temperature_degC", {"unit": "K"}, "column temperature_degC is in 'K', not in 'degC'"),
+        (SAMPLES, "temperature_degC", {}, "column temperature_degC is in '', not in 'degC'"),
+        (SPECTRA, "z_real_ohm", {"unit": "mOhm"}, "column z_real_ohm is in 'mOhm', not in 'Ohm'"),
+    ],
+)
+def test_a_table_with_other_units_is_refused(tiny: Path, name: str, old: str, new: dict[str, str], words: str) -> None:
+    table = pq.read_table(tiny / name)
+    place = table.schema.get_field_index(old)
+    field = table.schema.field(place).with_metadata(new)
+    pq.write_table(table.cast(table.schema.set(place, field)), tiny / name)
+    name_again(tiny, name)
+    with pytest.raises(EishilError, match=re.escape(f"{tiny / name}: {words}; make the data set again")):
+        Dataset.open(tiny)
+
+
+def test_a_table_of_other_columns_is_refused(tiny: Path) -> None:
+    table = pq.read_table(tiny / SAMPLES)
+    for changed, words in (
+        (table.rename_columns({"soc": "soc_percent"}), "column soc_percent is unknown"),
+        (table.drop_columns(["soc"]), "column soc is missing"),
+        (table.set_column(0, "sample_id", table["step"]), "column sample_id is int32, not string"),
+    ):
+        pq.write_table(changed, tiny / SAMPLES)
+        name_again(tiny, SAMPLES)
+        with pytest.raises(EishilError, match=f"{SAMPLES}: {words}"):
+            Dataset.open(tiny)
+    (tiny / SAMPLES).write_bytes(b"PAR1 is no table")
+    name_again(tiny, SAMPLES)
+    with pytest.raises(EishilError, match=f"{SAMPLES}: this is not a Parquet table") as caught:
+        Dataset.open(tiny)
+    assert "\n" not in str(caught.value)
+
+
+def name_again(directory: Path, name: str) -> None:
+    """Put the SHA-256 of a table that was changed on purpose into the manifest."""
+    manifest = json.loads((directory / MANIFEST).read_text())
+    manifest["tables_sha256"][name] = sha256_file(directory / name)
+    (directory / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_a_spread_constant_has_a_column(tiny: Path, tmp_path: Path) -> None:
+    whole = Dataset.open(tiny)
+    samples = whole.samples.assign(spread_diffusivity_n=1.03)
+    write_dataset(tmp_path / "out", samples, whole.frequency_Hz, whole.z_ohm, {})
+    assert set(Dataset.open(tmp_path / "out").samples["spread_diffusivity_n"]) == {1.03}
+    with pytest.raises(EishilError, match="column colour is unknown"):
+        write_dataset(tmp_path / "out", samples.assign(colour="red"), whole.frequency_Hz, whole.z_ohm, {})
+    with pytest.raises(EishilError, match="column soh is missing"):
+        write_dataset(tmp_path / "out", samples.drop(columns="soh"), whole.frequency_Hz, whole.z_ohm, {})
 
 
 def test_spectra_are_those_of_the_public_function(tiny: Path) -> None:
@@ -264,7 +361,7 @@ import os, time, joblib
 from eishil.dataset.factory import _parallel
 
 def work():
-    print(os.getpid(), flush=True)
+    os.write(1, b"%d" % os.getpid() + bytes([10]))  # in one piece: both workers write
     time.sleep(60)
 
 list(_parallel(2, (joblib.delayed(work)() for _ in range(2))))

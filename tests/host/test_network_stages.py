@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from eishil.dataset.recipe import Recipe
-from eishil.dataset.tables import SAMPLES, Dataset, write_dataset
+from eishil.dataset.tables import SAMPLES, Dataset
+from eishil.dataset.writer import write_dataset
 from eishil.errors import RecipeError
 from eishil.filters.ekf import Ekf
 from eishil.filters.replay import measured_cells, replay

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from eishil.dataset.tables import COLUMNS, TEXT, write_dataset
+from eishil.dataset.schema import COLUMNS, TEXT
+from eishil.dataset.writer import write_dataset
 
 FREQUENCY_HZ = np.array([0.1, 1.0, 10.0, 1000.0])
 STEPS = 8
@@ -37,9 +38,9 @@ def write_circuit_dataset(directory: Path, *, seed: int = 0, snapshots: int = 60
     loss = samples["lli"] + 0.5 * samples["lam_ne"] + samples["lam_pe"] ** 2
     samples = samples.assign(soh=1.0 - loss, reason="")
     samples.loc[[3, len(samples) - 2], "reason"] = "test"
-    for name, (kind, _, _) in COLUMNS.items():
-        if name not in samples:
-            samples[name] = "" if kind == TEXT else 0
+    for name, one in COLUMNS.items():
+        if name not in samples and not one.optional:
+            samples[name] = "" if one.kind == TEXT else 0
     write_dataset(directory, samples, FREQUENCY_HZ, circuit(samples), {})
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from eishil.dataset.tables import COLUMNS, TEXT, write_dataset
+from eishil.dataset.schema import COLUMNS, TEXT
+from eishil.dataset.writer import write_dataset
 from eishil.network.onnx_files import write_float_network
 from eishil.progress import silent
 from eishil_bench import pipeline
@@ -57,7 +58,7 @@ def _recipe(frequency_Hz: list[float]) -> str:
 
 
 def _tables(cells: list[Trajectory]) -> tuple[pd.DataFrame, np.ndarray]:
-    blank = {name: "" if kind == TEXT else 0.0 for name, (kind, _, _) in COLUMNS.items()}
+    blank = {name: "" if one.kind == TEXT else 0.0 for name, one in COLUMNS.items() if not one.optional}
     rows, spectra = [], []
     for cell in cells:
         for one in cell.spectra:

@@ -24,7 +24,7 @@ from eishil.cell.reasons import X_100_LIMIT
 from eishil.units import ZERO_CELSIUS_K
 
 Floats = NDArray[np.float64]
-LABEL_SOURCE = "snapshot_esoh"
+LABEL_SOURCE = "snapshot"
 
 
 @dataclass(frozen=True)

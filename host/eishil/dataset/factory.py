@@ -31,7 +31,7 @@ from eishil.dataset.design import MODES, design
 from eishil.dataset.labels import with_remaining_life
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.spread import factors
-from eishil.dataset.tables import write_dataset
+from eishil.dataset.writer import write_dataset
 from eishil.errors import EishilError, RecipeError
 from eishil.files import sha256_file, write_atomic
 from eishil.processes import tie_worker
@@ -90,8 +90,8 @@ def generate(
     batch = _solve(built, work, workers, progress)
     z = np.full((len(samples), len(frequency)), np.nan, complex)
     z[feasible] = batch.z_ohm
-    samples = _labelled(samples, state).assign(**_verdicts(state, feasible, batch, frequency))
-    manifest = write_dataset(out_dir, samples, frequency, z, _manifest(recipe, samples))
+    samples = _labelled(recipe, samples, state).assign(**_verdicts(state, feasible, batch, frequency))
+    manifest = write_dataset(out_dir, samples, frequency, z, _manifest(recipe, samples), _backend(built))
     shutil.rmtree(work.directory, ignore_errors=True)
     return _figures(manifest)
 
@@ -138,6 +138,10 @@ def _solver(recipe: Recipe, samples: int) -> ImpedanceSolver:
     constants = model_constants(set(recipe.cell.spreads()))
     built = solver(recipe.cell.parameter_set, recipe.cell.model, recipe.cell.mesh, constants)
     return ImpedanceSolver(built.model.compiled(), built.linear) if samples >= COMPILE_FROM_SAMPLES else built
+
+
+def _backend(built: ImpedanceSolver) -> str:
+    return "compiled" if built.linear.compiled else "numpy"
 
 
 def _parallel(workers: int, tasks: Iterator[Any]) -> Iterator[int]:
@@ -190,12 +194,14 @@ def _concatenate(batches: list[Batch], n_frequencies: int) -> Batch:
     return Batch(*(np.concatenate(parts) for parts in zip(*(vars(b).values() for b in batches), strict=True)))
 
 
-def _labelled(samples: pd.DataFrame, state: Snapshot) -> pd.DataFrame:
+def _labelled(recipe: Recipe, samples: pd.DataFrame, state: Snapshot) -> pd.DataFrame:
     labelled = samples.assign(
         capacity_Ah=state.capacity_Ah,
         soh=state.soh,
         theta_n=state.theta_n,
         theta_p=state.theta_p,
+        model=recipe.cell.model,
+        parameter_set=recipe.cell.parameter_set,
         label_source=LABEL_SOURCE,
     )
     return with_remaining_life(labelled)
@@ -227,7 +233,6 @@ def _spread(size: int, positions: NDArray[np.intp], values: NDArray[Any], otherw
 def _manifest(recipe: Recipe, samples: pd.DataFrame) -> dict[str, Any]:
     worst = {name: float(samples[name].max()) for name in ("consistency_residual", "solve_residual")}
     return {
-        "schema_version": 1,
         "name": recipe.name,
         "recipe": {"name": recipe.name, "description": recipe.description} | recipe.dataset_sections(),
         "recipe_sha256": recipe.dataset_sha256(),

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from eishil.dataset import quality
-from eishil.dataset.tables import Dataset, write_dataset
+from eishil.dataset.tables import Dataset
+from eishil.dataset.writer import write_dataset
 from eishil.errors import EishilError
 
 CELLS = 4
