@@ -7,15 +7,17 @@ parser has the last word; this one finds dangling names, overlaps, and registers
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
-from eishil_bench.dut import load_targets
+from eishil_bench.dut import TargetSpec, load_targets
 from eishil_bench.dut.renode import PLATFORMS, setup_commands
-from eishil_bench.dut.renode_uart import UART, MonitorUart
+from eishil_bench.dut.renode_uart import MonitorUart
 from eishil_bench.link.framing import encode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,9 @@ DEFAULT_SIZES = {
     "Miscellaneous.STM32_PWR": 0x400,
     "Miscellaneous.STM32F4_RCC": 0x400,
     "MTD.STM32F4_FlashController": 0x400,
+    "MTD.STM32H7_FlashController": 0x1000,
+    "Miscellaneous.STM32H7_RCC": 0x400,
+    "UART.STM32F7_USART": 0x400,
     "Timers.STM32F4_RTC": 0x400,
     "Timers.STM32_IndependentWatchdog": 0x400,
     "Timers.STM32_Timer": 0x400,
@@ -85,15 +90,35 @@ def parse(path: Path) -> tuple[dict[str, Entry], dict[str, range]]:
     return entries, tags
 
 
-def chip_file(pattern: str) -> str:
-    """The one file of the port that is about this chip, wherever the port keeps it."""
-    (found,) = [text for path in PORT.rglob(pattern) if "STM32F446" in (text := path.read_text("utf-8"))]
-    return found
+TARGETS = {spec.name: spec for spec in load_targets().values() if spec.kind == "renode"}
+IMAGES = {"nucleo_f446re": "qemu_image", "nucleo_h743zi": "h743_image"}
+CORES = {"nucleo_f446re": '"cortex-m4"', "nucleo_h743zi": '"cortex-m7"'}
 
 
-@pytest.fixture(scope="module")
-def platform() -> tuple[dict[str, Entry], dict[str, range]]:
-    return parse(PLATFORMS / "nucleo_f446re.repl")
+@dataclass(frozen=True)
+class Platform:
+    """A platform of the roster, its entries and tags, and the folder of the port that is about its chip."""
+
+    target: TargetSpec
+    entries: dict[str, Entry]
+    tags: dict[str, range]
+    port: Path
+
+    @property
+    def registers(self) -> str:
+        return (self.port / "registers.h").read_text("utf-8")
+
+    def memories(self) -> list[range]:
+        return [
+            part for entry in self.entries.values() if entry.type == "Memory.MappedMemory" for part in entry.regions()
+        ]
+
+
+@pytest.fixture(scope="module", params=TARGETS.values(), ids=TARGETS)
+def platform(request) -> Platform:
+    target = request.param
+    (script,) = PORT.rglob(f"{target.env}.ld")
+    return Platform(target, *parse(PLATFORMS / f"{target.platform}.repl"), script.parent)
 
 
 def overlaps(entries: dict[str, Entry], tags: dict[str, range]) -> list[str]:
@@ -102,26 +127,33 @@ def overlaps(entries: dict[str, Entry], tags: dict[str, range]) -> list[str]:
     return [f"{a} and {b}" for (a, ours), (b, theirs) in pairwise(regions) if theirs.start < ours.stop]
 
 
+def covered(wanted: range, regions: list[range]) -> bool:
+    """Whether regions side by side hold all of it."""
+    for region in sorted(regions, key=lambda region: region.start):
+        if wanted.start in region:
+            wanted = range(region.stop, max(region.stop, wanted.stop))
+    return len(wanted) == 0
+
+
 def test_every_name_that_is_used_exists(platform) -> None:
-    entries, _ = platform
-    for name, entry in entries.items():
+    for name, entry in platform.entries.items():
         for target, _ in entry.connections:
-            assert target in entries, f"{name} is connected to {target}"
-        for key in ("nvic", "flash", "rtcPeripheral"):
-            assert entry.properties.get(key, "nvic") in entries, f"{name}.{key}"
+            assert target in platform.entries, f"{name} is connected to {target}"
+        for key in ("nvic", "flash", "flash1", "flash2", "rtcPeripheral"):
+            assert entry.properties.get(key, "nvic") in platform.entries, f"{name}.{key}"
 
 
 def test_no_two_regions_overlap(platform) -> None:
-    entries, tags = platform
+    entries, tags = platform.entries, platform.tags
     assert overlaps(entries, tags) == []
     crowded = {**entries, "twin": Entry("Timers.STM32_Timer", ["sysbus 0x40000200"])}
     assert overlaps(crowded, tags) == ["timer2 and twin"]
 
 
 def test_every_register_that_the_firmware_touches_is_modelled(platform) -> None:
-    entries, tags = platform
-    regions = [region for entry in entries.values() for region in entry.regions()] + list(tags.values())
-    headers = [chip_file("registers.h"), *(path.read_text("utf-8") for path in PORT.glob("cortex_m/*.h"))]
+    regions = [region for entry in platform.entries.values() for region in entry.regions()]
+    regions += platform.tags.values()
+    headers = [platform.registers, *(path.read_text("utf-8") for path in PORT.glob("cortex_m/*.h"))]
     defines = re.findall(r"#define (\w+)(?:\(n\))?\s+REGISTER\((0x[0-9A-F]+)UL", "".join(headers))
     assert len(defines) > 20
     missing = [name for name, address in defines if not any(int(address, 16) in region for region in regions)]
@@ -129,42 +161,63 @@ def test_every_register_that_the_firmware_touches_is_modelled(platform) -> None:
 
 
 def test_memories_are_those_of_the_linker_script(platform) -> None:
-    entries, _ = platform
-    script = chip_file("*.ld")
+    script = (platform.port / f"{platform.target.env}.ld").read_text("utf-8")
     lines = {name: (int(origin, 16), int(kB) * 1024) for name, origin, kB in re.findall(
         r"(\w+)\s*\(\w+\)\s*:\s*ORIGIN = (0x\w+),\s*LENGTH = (\d+)K", script
     )}  # fmt: skip
-    for memory, name in (("FLASH", "flash"), ("RAM", "sram")):
-        start, size = lines[memory]
-        assert range(start, start + size) in entries[name].regions()
-    assert range(0, lines["FLASH"][1]) in entries["flash"].regions(), "the boot alias"
+    assert set(lines) == {"FLASH", "RAM"}
+    for start, size in lines.values():
+        assert covered(range(start, start + size), platform.memories())
+        assert not covered(range(start, start + size + 1), platform.memories())
+
+
+def test_image_fits_into_the_memories_and_is_found_there(platform, request) -> None:
+    """Renode loads segments at their physical address, and takes the vector table from the lowest one."""
+    image = request.getfixturevalue(IMAGES[platform.target.env])
+    with image.elf.open("rb") as stream:
+        file = ELFFile(stream)
+        segments = [s for s in file.iter_segments("PT_LOAD") if s["p_filesz"] > 0]
+        vectors = file.get_section_by_name(".symtab").get_symbol_by_name("vectors")[0]["st_value"]
+        lowest = min(segments, key=lambda segment: segment["p_paddr"])
+        stack, entry = struct.unpack("<II", lowest.data()[:8])
+    for segment in segments:
+        assert covered(range(segment["p_paddr"], segment["p_paddr"] + segment["p_filesz"]), platform.memories())
+    assert lowest["p_paddr"] == vectors
+    assert covered(range(stack - 4, stack), platform.memories())
+    assert covered(range(entry & ~1, (entry & ~1) + 2), platform.memories())
+
+
+def test_first_words_are_found_at_0_where_the_chip_has_an_alias(platform) -> None:
+    f4 = platform.target.env == "nucleo_f446re"
+    assert platform.entries["flash" if f4 else "itcm"].regions()[-1].start == 0
 
 
 def test_interrupts_and_clocks(platform) -> None:
-    entries, _ = platform
-    registers = chip_file("registers.h")
-    irq = int(re.search(r"#define (?:USART2|UART)_IRQ\s+(\d+)U", registers)[1])
-    assert entries["usart2"].connections == [("nvic", irq)]
+    entries = platform.entries
+    irq = int(re.search(r"#define UART_IRQ\s+(\d+)U", platform.registers)[1])
+    line = entries[platform.target.line]
+    assert line.connections == [("nvic", irq)]
+    status = int(re.search(r"#define UART_STATUS\s+REGISTER\((0x\w+)UL", platform.registers)[1], 16)
+    assert status in line.regions()[0]
     assert entries["nvic"].connections == [("cpu", 0)]
     # One count of the DWT, and one SysTick, is one instruction.
-    (target,) = [spec for spec in load_targets().values() if spec.kind == "renode"]
     for name, key in (("dwt", "frequency"), ("nvic", "systickFrequency")):
-        assert int(entries[name].properties[key]) == target.mips * 1_000_000
-    assert entries["cpu"].properties["cpuType"] == '"cortex-m4"'
+        assert int(entries[name].properties[key]) == platform.target.mips * 1_000_000
+    assert entries["cpu"].properties["cpuType"] == CORES[platform.target.env]
 
 
-def test_nothing_is_fetched(platform) -> None:
+def test_nothing_is_fetched() -> None:
     for path in PLATFORMS.iterdir():
         assert not re.search(r"https?://|ApplySVD", path.read_text("utf-8")), path.name
 
 
-def test_script_for_hand_use_is_what_the_bench_does(tmp_path) -> None:
-    """nucleo_f446re.resc has the bench's commands, in its order, with variables for the files."""
-    (target,) = [spec for spec in load_targets().values() if spec.kind == "renode"]
-    uart = MonitorUart(tmp_path)
-    wanted = setup_commands(target, PLATFORMS / "nucleo_f446re.repl", tmp_path / "firmware.elf", uart)
+def test_script_for_hand_use_is_what_the_bench_does(platform, tmp_path) -> None:
+    """The .resc has the bench's commands, in its order, with variables for the files."""
+    name, uart = platform.target.platform, MonitorUart(tmp_path, platform.target.line)
+    wanted = setup_commands(platform.target, PLATFORMS / f"{name}.repl", tmp_path / "firmware.elf", uart)
     wanted = [command for command in wanted if "CreateFileBackend" not in command]
-    lines = (PLATFORMS / "nucleo_f446re.resc").read_text("utf-8").splitlines()
+    lines = (PLATFORMS / f"{name}.resc").read_text("utf-8").splitlines()
+    assert lines[-1] == f"showAnalyzer {platform.target.line}"
     commands = [line for line in lines if line and not line.startswith((":", "showAnalyzer", "$"))]
     assert [re.sub(r"[@$]\S+", "FILE", c) for c in commands] == [re.sub(r"@\S+", "FILE", c) for c in wanted]
 
@@ -174,7 +227,8 @@ def test_robot_example_sends_a_hello_of_todays_protocol() -> None:
     sent = bytes(int(byte, 16) for byte in re.search(r"@\{HELLO\}\s+(.+)", text)[1].split())
     # type 1, reserved, sequence 1, protocol version 1
     assert sent == encode(bytes([1, 0, 1, 0, 1, 0, 0, 0]))
-    assert f"{UART} WriteChar" in text and f"{UART} CreateFileBackend" in text
+    line = TARGETS["renode"].line
+    assert f"{line} WriteChar" in text and f"{line} CreateFileBackend" in text
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ IMAGES = {
     "qemu": "qemu_image",
     "qemu_m7": "cortex_m7_image",
     "renode": "qemu_image",
+    "renode_h743": "h743_image",
 }
 DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 

@@ -19,19 +19,19 @@ from eishil_bench.firmware.build import FirmwareImage
 from support.line import Line, frame
 
 STATUS = wire.ENUMS["status"]
-TARGETS = ["native", "native_sanitized", "qemu", "renode"]
 IMAGES = {
     "native": "native_image",
     "native_sanitized": "sanitized_image",
     "qemu": "qemu_image",
     "renode": "qemu_image",
+    "renode_h743": "h743_image",
 }
 COUNTERS = {"qemu": "TIM2", "renode": "DWT"}
 # QEMU has no oscillator to switch to: the firmware has to notice and stay on the internal one.
-CORE_CLOCKS_Hz = {"qemu": 16_000_000, "renode": 180_000_000}
+CORE_CLOCKS_Hz = {"qemu": 16_000_000, "renode": 180_000_000, "renode_h743": 400_000_000}
 
 
-@pytest.fixture(scope="module", params=TARGETS)
+@pytest.fixture(scope="module", params=IMAGES)
 def image_and_line(request: pytest.FixtureRequest, first_light_model: Model) -> Iterator[tuple[FirmwareImage, Line]]:
     image: FirmwareImage = request.getfixturevalue(IMAGES[request.param])
     with open_dut(request.param, image) as dut:
@@ -61,8 +61,8 @@ def test_hello_names_protocol_build_model_and_counter(image: FirmwareImage, line
     ]
     kind = line.dut.kind
     assert reply["counter"] == wire.ENUMS["counter"][COUNTERS.get(kind, "NONE")]
-    assert bytes(reply["board"]).rstrip(b"\0") == (b"native" if kind == "native" else b"nucleo_f446re")
-    assert reply["core_clock_Hz"] == CORE_CLOCKS_Hz.get(kind, 0)
+    assert bytes(reply["board"]).rstrip(b"\0") == ("native" if kind == "native" else image.env).encode()
+    assert reply["core_clock_Hz"] == CORE_CLOCKS_Hz.get(line.dut.name, 0)
 
 
 def test_repeated_step_is_answered_from_the_cache(line: Line) -> None:

@@ -46,7 +46,7 @@ def sanitized_run(workspace):
     return run(workspace, "native_sanitized")
 
 
-@pytest.mark.parametrize("target", ["native_sanitized", "qemu", "renode"])
+@pytest.mark.parametrize("target", ["native_sanitized", "qemu", "renode", "renode_h743"])
 def test_whole_bench(workspace, sanitized_run, target):
     emulated = target != "native_sanitized"
     answer, results, table = run(workspace, target) if emulated else sanitized_run

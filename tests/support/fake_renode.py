@@ -8,7 +8,7 @@ FAKE_RENODE_MODE spoils something:
     deaf        never answers `emulation RunFor`
     old         says it is 1.15.3
     stranger    does not know `version`
-    uartless    does not know `usart2`
+    uartless    does not know any UART
     promptless  shows no prompt, echoless: no echo, mute: no banner and no prompt until asked
     babbling    answers a command that nobody sent
 Not a test: `install` writes a program `renode` that runs this file.
@@ -30,7 +30,7 @@ TESTS = Path(__file__).resolve().parents[1]
 TRANSCRIPT = TESTS / "golden" / "renode" / "monitor-transcript.json"
 NEGOTIATION_BYTES = 12
 ERROR = "There was an error executing command '{command}'\r\n{reason}\r\n"
-PROMPT = re.compile(rb"\((monitor|nucleo_f446re)\) $")
+PROMPT = re.compile(rb"\((monitor|nucleo_\w+)\) $")
 
 
 def recording() -> list[tuple[str, bytes]]:
@@ -120,7 +120,7 @@ class FakeRenode:
 
     def _execute(self, command: str) -> str:
         """Do it; what the monitor prints."""
-        if command.startswith({"stranger": "version", "uartless": "usart2"}.get(self._mode, "never")):
+        if command.startswith({"stranger": "version", "uartless": "usart"}.get(self._mode, "never")):
             return f"No such command or device: {command.split()[0]}\r\n"
         if found := re.fullmatch(r'mach create "(.+)"', command):
             self._prompt = f"({found[1]}) ".encode()
@@ -128,11 +128,11 @@ class FakeRenode:
             return self._need_file(found[1], command, "Could not find file '{name}'.")
         elif found := re.fullmatch(r"sysbus LoadELF @(.+)", command):
             return self._need_file(found[1], command, "Parameters did not match the signature")
-        elif found := re.fullmatch(r"usart2 CreateFileBackend @(\S+) true", command):
+        elif found := re.fullmatch(r"usart\d CreateFileBackend @(\S+) true", command):
             self._file = Path(found[1]).open("xb", buffering=0)  # noqa: SIM115
         elif found := re.fullmatch(r'emulation CreateUartPtyTerminal "uart" "(.+)"', command):
             self._open_pty(found[1])
-        elif found := re.fullmatch(r"usart2 WriteChar 0x([0-9A-F]{2})", command):
+        elif found := re.fullmatch(r"usart\d WriteChar 0x([0-9A-F]{2})", command):
             self._device.write(bytes.fromhex(found[1]))
         elif found := re.fullmatch(r"cpu PerformanceInMips (\d+)", command):
             self._mips = int(found[1])

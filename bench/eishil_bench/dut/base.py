@@ -25,6 +25,7 @@ class TargetSpec(BaseModel):
     mips: PositiveInt = 100  # renode: million instructions per second of virtual time; a divisor of 1000
     monitor: Literal["stdin", "socket"] = "stdin"  # renode: "socket" opens a port on every network interface
     uart: Literal["monitor", "pty"] = "monitor"  # renode: how bytes reach the device
+    line: str = "usart2"  # renode: what the platform calls the UART that is the line
     baud: int = 115200  # serial
     usb_ids: tuple[str, ...] = ()  # serial: vendor:product, hexadecimal
     serial_number: str = ""  # serial: of the USB device, which tells two boards of a kind apart

@@ -41,7 +41,7 @@ def setup_commands(spec: TargetSpec, platform: Path, image: Path, uart: Uart) ->
 
 
 class RenodeDut(DutBase):
-    """Runs the image on an emulated board; its line is USART2."""
+    """Runs the image on an emulated board; its line is the UART that leads to the ST-LINK."""
 
     def __init__(self, spec: TargetSpec, image: Path) -> None:
         super().__init__(spec)
@@ -83,7 +83,8 @@ class RenodeDut(DutBase):
         self._process = process = RenodeProcess(f"target {self.name}")
         channel = process.open_stdin() if self.spec.monitor == "stdin" else process.open_socket()
         self._monitor = Monitor(channel, f"target {self.name}", self.spec.platform)
-        self._uart = MonitorUart(process.folder) if self.spec.uart == "monitor" else PtyUart(process.folder)
+        uart = MonitorUart if self.spec.uart == "monitor" else PtyUart
+        self._uart = uart(process.folder, self.spec.line)
         try:
             self._check_version(self._monitor.greet())
         except MonitorError as error:

@@ -1,4 +1,4 @@
-"""How bytes pass between the bench and the emulated USART2; no way here opens a port.
+"""How bytes pass between the bench and the emulated UART; no way here opens a port.
 
 Replies: Renode writes every byte that the device sends into a file, at once (`CreateFileBackend`, measured on 1.16.1).
 Requests: `MonitorUart` hands each byte to the UART by a monitor command while virtual time stands still, so that it
@@ -16,8 +16,7 @@ from typing import Protocol
 from eishil.errors import TargetError
 from eishil_bench.dut.renode_monitor import Monitor
 
-UART = "usart2"
-# The line editor of the monitor keeps lines of up to 9999 characters in one piece; a byte takes 24.
+# The line editor of the monitor keeps lines of up to 9999 characters in one piece; a byte takes 24 for `usart2`.
 _BYTES_PER_LINE = 128
 
 
@@ -38,19 +37,19 @@ class Uart(Protocol):
 
 
 class MonitorUart:
-    """Requests by `WriteChar` commands, replies from a file in `folder`."""
+    """Requests by `WriteChar` commands, replies from a file in `folder`. `name` is the UART's in the platform."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "uart.bin"
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path, self._name = folder / "uart.bin", name
         self._taken = 0
 
     def commands(self) -> list[str]:
-        return [f"{UART} CreateFileBackend {monitor_path(self._path)} true"]
+        return [f"{self._name} CreateFileBackend {monitor_path(self._path)} true"]
 
     def write(self, monitor: Monitor, data: bytes) -> None:
         for start in range(0, len(data), _BYTES_PER_LINE):
             piece = data[start : start + _BYTES_PER_LINE]
-            monitor.execute("; ".join(f"{UART} WriteChar 0x{byte:02X}" for byte in piece))
+            monitor.execute("; ".join(f"{self._name} WriteChar 0x{byte:02X}" for byte in piece))
 
     def read(self) -> bytes:
         try:
@@ -58,7 +57,9 @@ class MonitorUart:
                 stream.seek(self._taken)
                 data = stream.read()
         except FileNotFoundError:
-            raise TargetError(f"expected Renode to write what {UART} sends to {self._path}, got no file") from None
+            raise TargetError(
+                f"expected Renode to write what {self._name} sends to {self._path}, got no file"
+            ) from None
         self._taken += len(data)
         return data
 
@@ -67,14 +68,14 @@ class MonitorUart:
 
 
 class PtyUart:
-    """Requests and replies over a pseudo terminal that Renode makes in `folder`."""
+    """Requests and replies over a pseudo terminal that Renode makes in `folder`. `name` is the UART's."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "uart"
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path, self._name = folder / "uart", name
         self._fd: int | None = None
 
     def commands(self) -> list[str]:
-        return [f'emulation CreateUartPtyTerminal "uart" "{self._path}"', f"connector Connect sysbus.{UART} uart"]
+        return [f'emulation CreateUartPtyTerminal "uart" "{self._path}"', f"connector Connect sysbus.{self._name} uart"]
 
     def write(self, monitor: Monitor, data: bytes) -> None:
         fd = self._open()

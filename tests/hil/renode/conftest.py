@@ -1,9 +1,8 @@
-"""A Nucleo's image on a real Renode: these tests run where `--target renode` is given, and fail where it is missing."""
+"""Images on a real Renode: these tests run where one of its targets is named, and fail where Renode is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,17 +10,23 @@ from eishil_bench.dut import target_spec
 from eishil_bench.dut.renode import RenodeDut
 from eishil_bench.firmware.build import FirmwareImage
 
-HERE = Path(__file__).parent
+IMAGES = {"renode": "qemu_image", "renode_h743": "h743_image"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.target("renode"))
+@pytest.fixture(scope="module", params=IMAGES)
+def target(request: pytest.FixtureRequest) -> str:
+    """Of the roster."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def image(target: str, request: pytest.FixtureRequest) -> FirmwareImage:
+    """What the target runs: the board's own image."""
+    return request.getfixturevalue(IMAGES[target])
 
 
 @pytest.fixture
-def dut(qemu_image: FirmwareImage) -> Iterator[RenodeDut]:
-    """A fresh Renode with the image that QEMU runs."""
-    with RenodeDut(target_spec("renode"), qemu_image.elf) as dut:
+def dut(target: str, image: FirmwareImage) -> Iterator[RenodeDut]:
+    """A fresh Renode."""
+    with RenodeDut(target_spec(target), image.elf) as dut:
         yield dut

@@ -35,25 +35,25 @@ def steps_on(target: str, image: FirmwareImage, model: Model, inputs: list[StepI
         return stream(session, inputs)
 
 
-def test_equality_3_float32_core_is_bit_equal_on_renode(first_light_model, qemu_image, generated_dir, measured):
+def test_equality_3_float32_core_is_bit_equal_on_renode(target, image, first_light_model, generated_dir, measured):
     estimator = CoreLibrary.build(generated_dir).estimator()
     host = [bits(estimator.step(step)) for step in measured]
-    assert [bits(step.output) for step in steps_on("renode", qemu_image, first_light_model, measured)] == host
+    assert [bits(step.output) for step in steps_on(target, image, first_light_model, measured)] == host
 
 
-def test_equality_4_float32_against_float64_within_limits_on_renode(first_light_model, qemu_image, measured):
+def test_equality_4_float32_against_float64_within_limits_on_renode(target, image, first_light_model, measured):
     ekf = Ekf(first_light_model, IntegerReference(first_light_model.network))
     reference = [ekf.step(step) for step in measured]
-    device = [step.output for step in steps_on("renode", qemu_image, first_light_model, measured)]
+    device = [step.output for step in steps_on(target, image, first_light_model, measured)]
     difference = np.array([d.readout[0] - r.readout[0] for d, r in zip(device, reference, strict=True)])
     limits = load_limits()
     assert np.sqrt(np.mean(difference**2)) <= limits["rms_soh_difference"].at_most
     assert np.abs(difference).max() <= limits["max_abs_soh_difference"].at_most
 
 
-def test_two_runs_give_identical_bytes_and_counts(first_light_model, qemu_image, measured):
+def test_two_runs_give_identical_bytes_and_counts(target, image, first_light_model, measured):
     def run() -> tuple[list[tuple[object, ...]], list[int], int]:
-        with open_dut("renode", qemu_image) as dut:
+        with open_dut(target, image) as dut:
             session = Session(dut, first_light_model)
             assert session.hello().counter == "DWT"
             steps = stream(session, measured)
@@ -62,6 +62,7 @@ def test_two_runs_give_identical_bytes_and_counts(first_light_model, qemu_image,
     assert run() == run()
 
 
+@pytest.mark.target("renode")
 def test_a_step_takes_as_many_instructions_as_on_qemu(first_light_model, qemu_image, measured):
     renode = [step.count for step in steps_on("renode", qemu_image, first_light_model, measured)]
     qemu = [step.count for step in steps_on("qemu", qemu_image, first_light_model, measured)]
