@@ -201,7 +201,9 @@ def test_renode_that_is_killed_in_between(renode, image, tmp_path) -> None:
     assert leftovers(tmp_path) == []
 
 
-def test_nothing_is_left_when_the_bench_is_killed(renode, image, tmp_path) -> None:
+@pytest.mark.parametrize("as_child", [False, True], ids=["program", "script"])
+def test_nothing_is_left_when_the_bench_is_killed(renode, image, tmp_path, as_child) -> None:
+    fake_renode.install(tmp_path, as_child=as_child)
     script = (
         "import sys, time; from pathlib import Path; from eishil_bench.dut import target_spec\n"
         "from eishil_bench.dut.renode import RenodeDut\n"
@@ -213,7 +215,7 @@ def test_nothing_is_left_when_the_bench_is_killed(renode, image, tmp_path) -> No
     with subprocess.Popen([sys.executable, "-c", script, str(image)], stdout=subprocess.PIPE) as bench:
         try:
             assert bench.stdout is not None and bench.stdout.readline() == b"up\n"
-            assert len(children_of(tmp_path)) == 2
+            assert len(children_of(tmp_path)) == (4 if as_child else 2)
         finally:
             bench.kill()
     deadline = time.monotonic() + 10.0

@@ -37,10 +37,12 @@ def recording() -> list[tuple[str, bytes]]:
     return [(sent, came.encode("latin-1")) for sent, came in json.loads(TRANSCRIPT.read_text("utf-8"))]
 
 
-def install(folder: Path) -> Path:
-    """A program `renode` in a folder."""
+def install(folder: Path, *, as_child: bool = False) -> Path:
+    """A program `renode` in a folder; some packages have a script there whose child is Renode."""
     program = folder / "renode"
-    program.write_text(f'#!/bin/sh\nPYTHONPATH="{TESTS}" exec "{sys.executable}" "{Path(__file__).resolve()}" "$@"\n')
+    command = f'"{sys.executable}" "{Path(__file__).resolve()}" "$@"'
+    script = f"{command}\nexit $?" if as_child else f"exec {command}"
+    program.write_text(f'#!/bin/sh\nexport PYTHONPATH="{TESTS}"\n{script}\n')
     program.chmod(0o755)
     return program
 
@@ -94,7 +96,6 @@ class FakeRenode:
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 self._answer(line.decode())
-        self._leave(0)
 
     def _answer(self, command: str) -> None:
         if self._mode == "babbling" and command == "using sysbus":
@@ -201,9 +202,12 @@ def main() -> None:
     assert {"--plain", "--hide-log", "--disable-gui", "--config"} <= set(arguments), arguments
     if "--console" in arguments:
         FakeRenode(0, 1, mode, telnet=False).serve()
+        return
     with socket.create_server(("127.0.0.1", int(arguments[arguments.index("-P") + 1]))) as server:
-        line, _ = server.accept()
-        FakeRenode(line.fileno(), line.fileno(), mode, telnet=True).serve()
+        while True:  # a telnet monitor waits for the next client when one has gone
+            line, _ = server.accept()
+            with contextlib.suppress(ConnectionError):
+                FakeRenode(line.fileno(), line.fileno(), mode, telnet=True).serve()
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ _CONNECT_PAUSE_s = 0.05
 _STOP_PATIENCE_s = 5.0
 _LEAVING_s = 0.2
 _LAST_WORDS_bytes = 4096
+_WARDEN = ["/bin/sh", "-c", "read -r _; kill -s KILL 0"]
 
 
 def find_renode() -> Path:
@@ -43,8 +44,8 @@ def find_renode() -> Path:
 class RenodeProcess:
     """One Renode with a folder of its own, which holds its configuration and temporary files and goes with it.
 
-    It dies with the bench, however the bench ends (Linux). Where the program is a shell script that starts Renode as a
-    child, the end of standard input ends that child.
+    It dies with the bench, however the bench ends, and so do its children where the program is a script that starts
+    Renode: a warden in the same process group waits for the bench's end of a pipe to close, and kills the group.
     """
 
     def __init__(self, who: str) -> None:
@@ -52,6 +53,7 @@ class RenodeProcess:
         self.folder = Path(tempfile.mkdtemp(prefix="eishil-renode-"))
         self._output = (self.folder / "output.txt").open("w+b")
         self._process: subprocess.Popen[bytes] | None = None
+        self._warden: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
 
     def open_stdin(self) -> Channel:
@@ -82,11 +84,15 @@ class RenodeProcess:
         """End it and all that it started, and remove its folder."""
         if self._channel is not None:
             self._channel.close()
-        if self._process is not None:
+        if self._warden is not None:
+            assert self._warden.stdin is not None
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._warden.pid, signal.SIGKILL)
+            self._warden.stdin.close()
+            self._warden.wait(_STOP_PATIENCE_s)
+        if self._process is not None:
             self._process.wait(_STOP_PATIENCE_s)
-        self._process = self._channel = None
+        self._process = self._warden = self._channel = None
         self._output.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -115,13 +121,14 @@ class RenodeProcess:
         config = self.folder / "config"
         command = [str(find_renode()), "--plain", "--hide-log", "--disable-gui", "--config", str(config), *monitor]
         try:
+            self._warden = warden = subprocess.Popen(_WARDEN, stdin=subprocess.PIPE, process_group=0)
             self._process = subprocess.Popen(
                 command,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=self._output.fileno(),
                 env=os.environ | {"TMPDIR": str(self.folder)},
-                start_new_session=True,
+                process_group=warden.pid,
                 preexec_fn=die_with_parent(),
             )
         except OSError as error:
