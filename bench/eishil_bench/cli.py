@@ -191,10 +191,16 @@ def boards() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    target: Annotated[
+        str | None, typer.Option(help="Start that target, renode or another on Renode, and look at all it relies on")
+    ] = None,
+) -> None:
     """Tell what is installed, what is missing and how to get it."""
     from eishil_bench import doctor
 
+    if target is not None:
+        raise typer.Exit(0 if doctor.examine_target(target) else 1)
     raise typer.Exit(0 if doctor.examine() else 2)
 
 

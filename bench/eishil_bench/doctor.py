@@ -9,10 +9,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.markup import escape
 from rich.table import Table
 
+from eishil.errors import TargetError
 from eishil_bench import terminal
 
 CROSS_COMPILER = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
@@ -57,6 +60,32 @@ def examine() -> bool:
     if lacking:
         terminal.messages().print(f"eishil: `make demo` cannot run without {', '.join(lacking)}")
     return not lacking
+
+
+def examine_target(name: str) -> bool:
+    """Print a table of what the target relies on, with the committed model's image; whether all of it holds."""
+    from eishil_bench.dut import require_emulator, target_spec
+
+    spec = target_spec(name)
+    if spec.kind != "renode":
+        raise TargetError(f"{name} is no target on Renode; `eishil doctor` alone tells what is installed")
+    require_emulator(spec)
+    from eishil.model import Model
+    from eishil_bench.dut.renode_check import examine
+    from eishil_bench.firmware.build import build_firmware
+    from eishil_bench.firmware.toolchain import PROJECT_ROOT
+
+    terminal.messages().print(f"  building {spec.env}, then starting Renode")
+    model = Model.load(PROJECT_ROOT / "datasets" / "models" / "first_light" / "model.json")
+    with TemporaryDirectory(prefix="eishil-doctor-") as folder:
+        image = build_firmware(spec.env, PROJECT_ROOT / "firmware" / "generated", Path(folder))
+        assumptions = examine(spec, image, model)
+    table = Table("relied on", "expected", "found", "")
+    for each in assumptions:
+        mark = "[green]holds[/]" if each.holds else "[bold red]does not hold[/]"
+        table.add_row(*map(escape, (each.what, each.expected, each.found)), mark)
+    terminal.results_console().print(table)
+    return all(each.holds for each in assumptions)
 
 
 def _python() -> Finding:

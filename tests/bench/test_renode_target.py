@@ -109,17 +109,19 @@ def test_whole_session_twice_is_the_same(renode, image, first_light_model) -> No
     z_ohm = np.full(n, 0.03 - 0.005j)
     spectra = [StepInput(20.0 * k, 3.7, 25.0, z_ohm * (1 + 0.01 * k), np.ones(n, bool)) for k in range(3)]
 
-    def session() -> list[tuple[bytes, int]]:
+    def session() -> tuple[list[tuple[bytes, int]], list[bytes]]:
+        sent: list[bytes] = []
         with dut_for(image) as dut:
+            renode.setattr(dut, "write", lambda data, write=dut.write: (sent.append(data), write(data)))
             session = Session(dut, first_light_model)
             identity = session.hello()
             assert clock_of(dut.kind, identity.counter) == "instructions"
             dut.reset()
             session.hello()
-            return [(step.output.x.tobytes(), step.count) for step in stream(session, spectra)]
+            return [(step.output.x.tobytes(), step.count) for step in stream(session, spectra)], sent
 
     first = session()
-    assert len(set(first)) == len(spectra)
+    assert len(set(first[0])) == len(spectra)
     assert session() == first
 
 

@@ -11,6 +11,10 @@ FAKE_RENODE_MODE spoils something:
     uartless    does not know any UART
     promptless  shows no prompt, echoless: no echo, mute: no banner and no prompt until asked
     babbling    answers a command that nobody sent
+    drifting    no two of them execute as many instructions
+    halted, astray  the core stands still, runs somewhere else
+    fast counter    the DWT counts at 180 MHz
+    read-only   memory takes nothing
 Not a test: `install` writes a program `renode` that runs this file.
 """
 
@@ -42,7 +46,7 @@ def install(folder: Path, *, as_child: bool = False) -> Path:
     program = folder / "renode"
     command = f'"{sys.executable}" "{Path(__file__).resolve()}" "$@"'
     script = f"{command}\nexit $?" if as_child else f"exec {command}"
-    program.write_text(f'#!/bin/sh\nexport PYTHONPATH="{TESTS}"\n{script}\n')
+    program.write_text(f'#!/bin/sh\nexport PYTHONPATH="{TESTS}:$PYTHONPATH"\n{script}\n')
     program.chmod(0o755)
     return program
 
@@ -113,7 +117,7 @@ class FakeRenode:
         # Side effects first: the prompt of the answer is the one afterwards.
         body = "".join(self._execute(part.strip()) for part in command.split(";"))
         recorded = self._recorded.get(command)
-        computed = ("cpu ExecutedInstructions", "sysbus Read", "sysbus LoadELF")
+        computed = ("cpu ExecutedInstructions", "cpu IsHalted", "cpu PC", "sysbus Read", "sysbus LoadELF")
         if recorded is not None and not command.startswith(computed) and not body:
             self._send(self._spoiled(recorded))
         else:
@@ -142,13 +146,20 @@ class FakeRenode:
         elif command == "machine Reset":
             self._device.reset()
         elif command == "cpu ExecutedInstructions":
-            return f"0x{self._elapsed_us * self._mips:016X}\r\r\n"
+            drift = os.getpid() if self._mode == "drifting" else 0
+            return f"0x{max(0, self._elapsed_us * self._mips - drift):016X}\r\r\n"
         elif command == "cpu PC":
-            return "0x8000074\r\r\n"
+            return f"0x{0x24000000 if self._mode == 'astray' else 0x8000074:X}\r\r\n"
+        elif command == "cpu IsHalted":
+            return f"{self._mode == 'halted'}\r\r\n"
+        elif command == "sysbus ReadDoubleWord 0xE0001004":
+            rate = 180 if self._mode == "fast counter" else self._mips
+            return f"0x{self._elapsed_us * rate % (1 << 32):08X}\r\r\n"
         elif found := re.fullmatch(r"sysbus ReadByte 0x([0-9A-F]+)", command):
             return f"0x{self._memory.get(int(found[1], 16), 0):02X}\r\r\n"
         elif found := re.fullmatch(r"sysbus WriteByte 0x([0-9A-F]+) 0x([0-9A-F]+)", command):
-            self._memory[int(found[1], 16)] = int(found[2], 16)
+            if self._mode != "read-only":
+                self._memory[int(found[1], 16)] = int(found[2], 16)
         elif command not in self._recorded:
             return f"No such command or device: {command.split()[0]}\r\n"
         return ""

@@ -7,6 +7,7 @@ machine has a say in it. An instruction lasts 1 / mips microseconds of that time
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from eishil.errors import RecipeError, TargetError, ToolError
@@ -55,6 +56,11 @@ class RenodeDut(DutBase):
         self._process: RenodeProcess | None = None
         self._monitor: Monitor | None = None
         self._uart: Uart | None = None
+        self._sessions = itertools.count(1)
+
+    def new_session(self) -> int:
+        """Sessions in a row: a drawn identity would be a number of instructions more or less to decode."""
+        return next(self._sessions)
 
     @property
     def monitor(self) -> Monitor:

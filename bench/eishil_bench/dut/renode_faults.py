@@ -37,6 +37,11 @@ def read_byte(dut: RenodeDut, address: int) -> int:
     return _number(dut, f"sysbus ReadByte 0x{address:08X}")
 
 
+def read_word(dut: RenodeDut, address: int) -> int:
+    """Four bytes of memory, or a register."""
+    return _number(dut, f"sysbus ReadDoubleWord 0x{address:08X}")
+
+
 def executed_instructions(dut: RenodeDut) -> int:
     """Instructions since the start, as the core counts them."""
     return _number(dut, "cpu ExecutedInstructions")

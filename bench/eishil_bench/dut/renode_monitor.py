@@ -102,7 +102,7 @@ class Monitor:
         self._channel, self._who, self._machine = channel, who, machine
         self._prompt = re.compile(rf"(?:^|[\r\n])\((?:monitor|{re.escape(machine)})\) \Z")
         self._start_silence_s = start_silence_s
-        self._echoes = self._prompts = False
+        self.echoes = self.prompts = False  # until greeted
 
     def greet(self) -> tuple[int, int, int]:
         """Wait for the monitor and find out how it talks; its version.
@@ -123,8 +123,8 @@ class Monitor:
         found = _VERSION.search(text)
         if found is None:
             raise MonitorError(f"{self._who}: expected 'Renode, version ...' from its monitor, got {_tail(text)}")
-        self._prompts = self._prompt.search(text) is not None
-        self._echoes = _after_echo(text, "version") is not None
+        self.prompts = self._prompt.search(text) is not None
+        self.echoes = _after_echo(text, "version") is not None
         major, minor, patch = found.groups(default="0")
         return int(major), int(minor), int(patch)
 
@@ -136,12 +136,12 @@ class Monitor:
         MonitorError
             The monitor refused it, did not answer in time, or ended; the sentence has the command.
         """
-        end = self._prompt if self._prompts else _VERSION_AT_END
-        self._send(command if self._prompts else f"{command}\nversion", patience_s)
+        end = self._prompt if self.prompts else _VERSION_AT_END
+        self._send(command if self.prompts else f"{command}\nversion", patience_s)
         text = self._collect(command, end, patience_s, patience_s)
         found = end.search(text)
         if found is None:
-            wanted = f"the prompt ({self._machine})" if self._prompts else "the answer of version"
+            wanted = f"the prompt ({self._machine})" if self.prompts else "the answer of version"
             raise MonitorError(
                 f"{self._who}: the monitor command {_short(command)} was not answered within {patience_s:g} s: "
                 f"expected {wanted}, got {_tail(text)}"
@@ -189,16 +189,16 @@ class Monitor:
     def _body(self, text: str, command: str) -> str:
         body = _after_echo(text, command)
         if body is None:
-            if self._echoes:
+            if self.echoes:
                 raise MonitorError(
                     f"{self._who}: its monitor is out of step: "
                     f"expected the echo of {_short(command)}, got {_tail(text)}"
                 )
             body = text
         lines = [line.strip() for line in re.split(r"[\r\n]+", body)]
-        if not self._prompts and lines and lines[-1] == "":
+        if not self.prompts and lines and lines[-1] == "":
             lines.pop()
-        if not self._prompts and lines and lines[-1].endswith("version"):
+        if not self.prompts and lines and lines[-1].endswith("version"):
             lines.pop()  # the echo of the sentinel
         return "\n".join(line for line in lines if line)
 

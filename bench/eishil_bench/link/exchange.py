@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +38,10 @@ _STATUS = wire.ENUMS["status"]
 _STATUS_NAMES = {value: name for name, value in _STATUS.items()}
 
 
+def _draw_session() -> int:
+    return secrets.randbits(32)
+
+
 class ByteStream(Protocol):
     """What the link needs of a target; every `Dut` has it."""
 
@@ -48,6 +52,14 @@ class ByteStream(Protocol):
 
     def read(self, timeout_s: float) -> bytes:
         """What is there; b"" after the timeout; TargetError when the target died."""
+
+
+@runtime_checkable
+class NamesSessions(Protocol):
+    """A line that nobody else can reach: its sessions need not be drawn, and a run can send the same bytes again."""
+
+    def new_session(self) -> int:
+        """Identity of the next session."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +121,8 @@ class Link:
     waits_s
         Patience of each attempt, for every message but hello; three usual round trips where that is longer.
     new_session
-        Gives the identity of a session: 32 bits that no other session on this line is likely to have.
+        Gives the identity of a session: 32 bits that no other session on this line is likely to have. Drawn when None,
+        unless the line has its own.
     """
 
     def __init__(
@@ -120,14 +133,14 @@ class Link:
         window: int = 1,
         waits_s: tuple[float, ...] = REPLY_WAITS_s,
         hello_waits_s: tuple[float, ...] = HELLO_WAITS_s,
-        new_session: Callable[[], int] = lambda: secrets.randbits(32),
+        new_session: Callable[[], int] | None = None,
     ) -> None:
         self._dut = dut
         self._dtypes = {message.name: wire.dtype(message, sizes) for message in wire.MESSAGES}
         self._window = window
         self._waits_s = waits_s
         self._hello_waits_s = hello_waits_s
-        self._new_session = new_session
+        self._new_session = new_session or (dut.new_session if isinstance(dut, NamesSessions) else _draw_session)
         longest = max(dtype.itemsize for dtype in self._dtypes.values())
         self._reader = FrameReader(_HEADER.itemsize + longest)
         self._at = _Session()
