@@ -18,7 +18,7 @@ from eishil.cell import compiler, static_lu
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.impedance import ImpedanceSolver, solver
 from eishil.cell.linearise import CellInputs
-from eishil.cell.parameters import INPUTS, USABLE
+from eishil.cell.parameters import INPUTS
 from eishil.cell.schedule import Pattern, schedule
 from eishil.cell.static_lu import StaticSolver, checked_impedance, pivoted_impedance
 from eishil.errors import EishilError
@@ -89,29 +89,6 @@ def test_meshes_are_as_near_to_a_fine_one_as_they_say() -> None:
     }
     assert error["default"] < 0.003
     assert 0.01 < error["pybamm"] < 0.05
-
-
-def test_spme_is_linearised_at_a_consistent_state() -> None:
-    # PyBaMM's raw initial conditions of SPMe violate its algebraic equations. A minute at rest makes them hold.
-    built = pybamm.lithium_ion.SPMe({"surface form": "differential"})
-    values = pybamm.ParameterValues("Chen2020")
-    at_rest = values.copy()
-    at_rest["Current function [A]"] = 0.0
-    precise = pybamm.IDAKLUSolver(rtol=1e-10, atol=1e-12)
-    rest = pybamm.Simulation(built, parameter_values=at_rest, solver=precise).solve([0, 60], initial_soc=0.5)
-    consistent = pybamm.EISSimulation(
-        built.set_initial_conditions_from(rest, inplace=False), parameter_values=values
-    ).solve(FREQUENCY_HZ)
-    raw = pybamm.EISSimulation(built, parameter_values=values).solve(FREQUENCY_HZ, initial_soc=0.5)
-    z = eishil.impedance("Chen2020", "SPMe", soc=0.5, frequency_Hz=FREQUENCY_HZ, mesh="pybamm").z_ohm
-    np.testing.assert_allclose(z, consistent.impedance, rtol=1e-6)
-    assert np.abs(raw.impedance / z - 1).max() > 0.1
-
-
-def test_spme_agrees_with_dfn_where_its_assumptions_hold() -> None:
-    slow = FREQUENCY_HZ[FREQUENCY_HZ < 10]
-    dfn, spme = (eishil.impedance("Chen2020", m, frequency_Hz=slow, mesh="pybamm").z_ohm for m in ("DFN", "SPMe"))
-    np.testing.assert_allclose(spme, dfn, rtol=0.0075)
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -239,11 +216,6 @@ def test_what_elimination_cannot_solve_is_pivoted_and_what_is_singular_is_nan() 
         ({"model": "P2D"}, "model 'P2D' is unknown; there are DFN, SPMe, SPM"),
         ({"mesh": "coarse"}, "mesh 'coarse' is unknown; there are default, pybamm"),
         ({"parameter_set": "Chen2019"}, "parameter set 'Chen2019' is unknown; use one of Ai2020, Chen2020"),
-        (
-            {"parameter_set": "Ecker2015"},
-            "it has no 'Negative electrode double-layer capacity [F.m-2]'; use",
-        ),
-        ({"parameter_set": "Prada2013"}, "it has no 'SEI partial molar volume [m3.mol-1]'; use one of Ai2020"),
         ({"parameter_set": "Xu2019"}, "it has no 'Negative electrode active material volume fraction'; use one of"),
     ],
 )
@@ -258,11 +230,6 @@ def test_mistakes_are_told_in_one_sentence(arguments: dict[str, object], words: 
 def test_a_cell_that_has_lost_nearly_all_is_refused_without_a_warning(mode: str) -> None:
     with pytest.raises(EishilError, match="such a cell has no spectrum"):
         eishil.impedance(model="SPM", frequency_Hz=[1.0], aged=AgedState(**{mode: 0.999}))
-
-
-@pytest.mark.parametrize("parameter_set", USABLE)
-def test_sets_that_messages_name_can_be_used(parameter_set: str) -> None:
-    assert np.isfinite(eishil.impedance(parameter_set, "SPM", frequency_Hz=[1.0], mesh="pybamm").z_ohm).all()
 
 
 def test_numbers_of_numpy_and_integers_are_numbers() -> None:

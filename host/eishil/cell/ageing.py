@@ -81,8 +81,10 @@ def snapshot(
     active_n, active_p = ones * own_n * (1 - np.asarray(aged.lam_ne)), ones * own_p * (1 - np.asarray(aged.lam_pe))
     lithium = ones * own_p * (1 - np.asarray(aged.lli))
     state = esoh.solve(cell, cell.Q_n_Ah * active_n, cell.Q_p_Ah * active_p, cell.Q_Li_Ah * lithium)
-    new_n, new_p = np.broadcast_arrays(own_n, own_p)
-    fresh = esoh.solve(cell, cell.Q_n_Ah * new_n, cell.Q_p_Ah * new_p, cell.Q_Li_Ah * new_p)
+    fresh = esoh.fresh_state(parameter_set)
+    own = fresh
+    if factors and not set(ACTIVE_FRACTIONS).isdisjoint(factors):
+        own = esoh.solve(cell, *(ones * Q for Q in (cell.Q_n_Ah * own_n, cell.Q_p_Ah * own_p, cell.Q_Li_Ah * own_p)))
     theta_n, theta_p = state.stoichiometries(np.asarray(soc))
     inputs = CellInputs(
         temperature_K=ones * temperature_degC + ZERO_CELSIUS_K,
@@ -94,5 +96,7 @@ def snapshot(
         contact_resistance_ohm=ones * np.asarray(aged.contact_resistance_mOhm) * 1e-3,
         factors=others,
     )
-    reason = np.where(~state.feasible, "infeasible", np.where(state.x_100 > X_100_LIMIT, "x_100", ""))
-    return Snapshot(inputs, state.capacity_Ah, state.capacity_Ah / fresh.capacity_Ah, theta_n, theta_p, reason)
+    # Some sets, ORegan2022 with 0.9997, are full when fresh: the limit is for what ageing adds.
+    x_100_limit = max(X_100_LIMIT, fresh.x_100[0] * (1 + 1e-9))
+    reason = np.where(~state.feasible, "infeasible", np.where(state.x_100 > x_100_limit, "x_100", ""))
+    return Snapshot(inputs, state.capacity_Ah, state.capacity_Ah / own.capacity_Ah, theta_n, theta_p, reason)

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.impedance import ImpedanceSolver, solver
 from eishil.cell.linearise import CellInputs
-from eishil.cell.parameters import INPUTS, MESHES, simulation
+from eishil.cell.mesh import MESHES
+from eishil.cell.parameters import INPUTS, simulation
 
 FREQUENCY_HZ = np.logspace(-3, 4, 60)
 RUNS = 3

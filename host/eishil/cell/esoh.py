@@ -99,6 +99,13 @@ def _fresh_cell(parameter_set: str) -> FreshCell:
     )
 
 
+@cache
+def fresh_state(parameter_set: str) -> ElectrodeSoh:
+    """ESOH of the parameter set's own fresh cell, S = 1."""
+    cell = fresh_cell(parameter_set)
+    return solve(cell, *(np.array([Q]) for Q in (cell.Q_n_Ah, cell.Q_p_Ah, cell.Q_Li_Ah)))
+
+
 def _range(potential: Any) -> tuple[float, float]:
     """Stoichiometries a potential is defined for; tabulated ones are not extrapolated."""
     if isinstance(potential, tuple):

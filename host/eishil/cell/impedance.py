@@ -21,6 +21,7 @@ from scipy.sparse.linalg import splu
 from eishil.cell import arguments
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.linearise import CellInputs, Linearisation, linearise
+from eishil.cell.mesh import Mesh
 from eishil.cell.reasons import REASONS
 from eishil.cell.schedule import schedule
 from eishil.cell.static_lu import StaticSolver, checked_impedance
@@ -105,7 +106,7 @@ def _newton(model: Linearisation, y: Floats, p: Floats, states: Indices, solutio
 
 @cache
 def solver(
-    parameter_set: str, model: str = "DFN", mesh: str = "default", constants: tuple[str, ...] = ()
+    parameter_set: str, model: str = "DFN", mesh: str | Mesh = "default", constants: tuple[str, ...] = ()
 ) -> ImpedanceSolver:
     """Build the solver of a model once per process (about three seconds for DFN, half a second for SPM).
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eishil.cell.compiler import shared_library
+from eishil.cell.mesh import Mesh
 from eishil.cell.parameters import INPUTS, discretised
 from eishil.cell.schedule import Pattern
 
@@ -108,7 +109,7 @@ class Linearisation:
 
 
 @cache
-def linearise(parameter_set: str, model: str, mesh: str, constants: tuple[str, ...] = ()) -> Linearisation:
+def linearise(parameter_set: str, model: str, mesh: str | Mesh, constants: tuple[str, ...] = ()) -> Linearisation:
     """Build, discretise and differentiate a model once per process; factors on `constants` are inputs too."""
     discrete = discretised(parameter_set, model, mesh, constants)
     return replace(differentiate(discrete, (*INPUTS.values(), *constants)), constants=constants)

@@ -26,6 +26,7 @@ from eishil.cell.ageing import LABEL_SOURCE, AgedState, Snapshot, snapshot
 from eishil.cell.constants import model_constants
 from eishil.cell.impedance import Batch, ImpedanceSolver, solver
 from eishil.cell.linearise import CellInputs
+from eishil.cell.parameters import assumed
 from eishil.dataset import quality
 from eishil.dataset.design import MODES, design
 from eishil.dataset.labels import with_remaining_life
@@ -201,7 +202,7 @@ def _labelled(recipe: Recipe, samples: pd.DataFrame, state: Snapshot) -> pd.Data
         theta_n=state.theta_n,
         theta_p=state.theta_p,
         model=recipe.cell.model,
-        parameter_set=recipe.cell.parameter_set,
+        parameter_set=Path(recipe.cell.parameter_set).name,
         label_source=LABEL_SOURCE,
     )
     return with_remaining_life(labelled)
@@ -232,6 +233,7 @@ def _spread(size: int, positions: NDArray[np.intp], values: NDArray[Any], otherw
 
 def _manifest(recipe: Recipe, samples: pd.DataFrame) -> dict[str, Any]:
     worst = {name: float(samples[name].max()) for name in ("consistency_residual", "solve_residual")}
+    filled_in = assumed(recipe.cell.parameter_set)
     return {
         "name": recipe.name,
         "recipe": {"name": recipe.name, "description": recipe.description} | recipe.dataset_sections(),
@@ -240,7 +242,7 @@ def _manifest(recipe: Recipe, samples: pd.DataFrame) -> dict[str, Any]:
         "versions": versions(),
         "counts": quality.count(samples),
         "largest": worst,
-    }
+    } | ({"assumed_parameters": filled_in} if filled_in else {})
 
 
 def _figures(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WrapValidator,
+    field_serializer,
+    model_validator,
+)
 
 from eishil.cell.constants import CONSTANTS, SPREAD_GROUPS
 from eishil.errors import RecipeError
+from eishil.files import sha256_file
 from eishil.validation import first_mistake
 
 DATASET_SECTIONS = ("seed", "cell", "impedance", "ageing", "population")
@@ -76,15 +86,21 @@ def _known_constants(given: dict[str, SpreadRecipe]) -> dict[str, SpreadRecipe]:
 class CellRecipe(_Section):
     """Which PyBaMM cell and how it is discretised; see `eishil.cell.parameters`.
 
-    `spread` draws constants for every cell of `spread_splits`; `transport_and_kinetics` stands for a group of them, of
-    which one that is named itself is an exception.
+    A `parameter_set` that ends in .json is a file beside the recipe; loading adds its SHA-256, or compares it with one
+    that is given. `spread` draws constants for every cell of `spread_splits`; `transport_and_kinetics` stands for a
+    group of them, of which one that is named itself is an exception.
     """
 
     parameter_set: str = "Chen2020"
+    parameter_set_sha256: str | None = None
     model: Literal["DFN", "SPMe", "SPM"] = "DFN"
     mesh: Literal["default", "pybamm"] = "default"
     spread: Annotated[dict[str, SpreadRecipe], AfterValidator(_known_constants)] | None = None
     spread_splits: Annotated[list[Literal["train", "validation", "test"]], Field(min_length=1)] | None = None
+
+    @field_serializer("parameter_set")
+    def _without_folder(self, parameter_set: str) -> str:
+        return Path(parameter_set).name
 
     def spreads(self) -> dict[str, SpreadRecipe]:
         """Constants that vary, groups resolved, in the order of `CONSTANTS`."""
@@ -236,7 +252,7 @@ class Recipe(_Section):
         RecipeError
             The file is missing or malformed; the sentence names the file, the key and what would be right.
         """
-        return cls._parse(path, _read_toml(path))
+        return cls._parse(path, _with_parameter_file(path, _read_toml(path)))
 
     @classmethod
     def _parse(cls, path: Path, content: dict[str, Any]) -> Recipe:
@@ -244,6 +260,22 @@ class Recipe(_Section):
             return cls.model_validate(content)
         except ValidationError as error:
             raise RecipeError(f"{path}: {first_mistake(error)}") from None
+
+
+def _with_parameter_file(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with the place and the SHA-256 of its file of cell parameters, where it names one."""
+    cell = content.get("cell")
+    name = cell.get("parameter_set") if isinstance(cell, dict) else None
+    if not isinstance(cell, dict) or not isinstance(name, str) or not name.endswith(".json"):
+        return content
+    file = path.parent / name
+    try:
+        digest = sha256_file(file)
+    except OSError as error:
+        raise RecipeError(f"{path}: cell.parameter_set: {file} cannot be read: {error.strerror}") from None
+    if cell.get("parameter_set_sha256", digest) != digest:
+        raise RecipeError(f"{path}: cell.parameter_set_sha256: {file} has {digest}; give that, or the file it was")
+    return content | {"cell": cell | {"parameter_set": str(file), "parameter_set_sha256": digest}}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
