@@ -41,7 +41,7 @@ def test_everything_is_looked_at(renode, qemu_image, first_light_model) -> None:
     assert {each.what for each in seen if not each.holds} == STRANGER, [each for each in seen if not each.holds]
     commands = [each.what for each in seen if each.found == "is accepted"]
     assert [command.split()[0] for command in commands] == [
-        "using", "mach", "machine", "cpu", "emulation", "emulation", "usart2", "sysbus", "emulation"
+        "logFile", "using", "mach", "machine", "cpu", "emulation", "emulation", "usart2", "sysbus", "emulation"
     ]  # fmt: skip
     answer = next(each for each in seen if each.what == "the device answers")
     assert re.fullmatch(rf"nucleo_f446re, build {qemu_image.build_id.hex()}, counts by DWT", answer.expected)
@@ -74,14 +74,28 @@ def test_what_does_not_hold_is_told(renode, qemu_image, first_light_model, mode,
         ("uartless", "usart2 CreateFileBackend", "No such command or device: usart2"),
         ("dies", "emulation RunFor", "ended while .* this one dies on purpose"),
         ("old", "start", r"this is Renode 1\.15\.3; install Renode 1\.16"),
-        ("halted", "start", r"expected a running core after 0\.02 s, got IsHalted True"),
     ],
 )
 def test_failing_start_is_the_last_that_is_told(renode, qemu_image, first_light_model, mode, what, found) -> None:
     renode.setenv("FAKE_RENODE_MODE", mode)
     seen = examine(target_spec("renode"), qemu_image, first_light_model)
-    assert [each.holds for each in seen] == [True] * (len(seen) - 1) + [False]
-    assert seen[-1].what.startswith(what) and re.search(found, seen[-1].found), seen[-1]
+    (failed,) = [each for each in seen if not each.holds]
+    assert failed.what.startswith(what) and re.search(found, failed.found), failed
+    assert set(seen[seen.index(failed) + 1 :]) <= {Assumption("Renode's log", "no errors", "none", holds=True)}
+
+
+def test_log_of_a_core_that_stands_still_is_told(renode, qemu_image, first_light_model) -> None:
+    renode.setenv("FAKE_RENODE_MODE", "halted")
+    told = failures(qemu_image, first_light_model)
+    assert set(told) == {"Renode's log", "start"}
+    assert told["start"].found == "target renode: expected a running core after 0.02 s, got IsHalted True"
+    assert told["Renode's log"].found == "12:00:00.0000 [ERROR] cpu: it hurts"
+
+
+def test_renode_that_keeps_no_log_is_examined_all_the_same(renode, qemu_image, first_light_model) -> None:
+    renode.setenv("FAKE_RENODE_MODE", "logless")
+    first, *others = failures(qemu_image, first_light_model).values()
+    assert first.what.startswith("logFile") and {each.what for each in others} == STRANGER
 
 
 def doctor(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,9 +12,10 @@ FAKE_RENODE_MODE spoils something:
     promptless  shows no prompt, echoless: no echo, mute: no banner and no prompt until asked
     babbling    answers a command that nobody sent
     drifting    no two of them execute as many instructions
-    halted, astray  the core stands still, runs somewhere else
+    halted, astray  the core stands still and the log has an error, runs somewhere else
     fast counter    the DWT counts at 180 MHz
     read-only   memory takes nothing
+    logless     does not know `logFile`
 Not a test: `install` writes a program `renode` that runs this file.
 """
 
@@ -143,6 +144,8 @@ class FakeRenode:
             self._mips = int(found[1])
         elif found := re.fullmatch(r'emulation RunFor "(\d+\.\d+)"', command):
             self._run(float(found[1]))
+        elif (found := re.fullmatch(r"logFile @(\S+) true", command)) and self._mode != "logless":
+            Path(found[1]).write_text("12:00:00.0000 [ERROR] cpu: it hurts\n" if self._mode == "halted" else "")
         elif command == "machine Reset":
             self._device.reset()
         elif command == "cpu ExecutedInstructions":

@@ -95,11 +95,15 @@ class RenodeDut(DutBase):
             self._check_version(self._monitor.greet())
         except MonitorError as error:
             raise self._no_greeting(error) from None
-        for command in setup_commands(self.spec, self._platform, self._image, self._uart):
+        for command in self._setup(process.folder, self._uart):
             self._execute(command)
         self.run_for(BOOT_s)
         if (halted := self._execute("cpu IsHalted")) != "False":
             raise TargetError(f"target {self.name}: expected a running core after {BOOT_s:g} s, got IsHalted {halted}")
+
+    def _setup(self, folder: Path, uart: Uart) -> list[str]:
+        """Commands before time begins; `folder` goes with the process."""
+        return setup_commands(self.spec, self._platform, self._image, uart)
 
     def stop(self) -> None:
         process, monitor, uart = self._process, self._monitor, self._uart

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
@@ -24,10 +25,13 @@ from eishil_bench.dut.renode_faults import (
     symbol,
 )
 from eishil_bench.dut.renode_monitor import MonitorError
+from eishil_bench.dut.renode_uart import Uart, monitor_path
 from eishil_bench.firmware.build import FirmwareImage
 from eishil_bench.link.session import Session
 
 DWT_CYCCNT = 0xE0001004
+_QUESTION, _QUESTIONS = "cpu IsHalted", 220  # 3 kB
+_LOG_LINES = 5
 _SLICE_s = 0.01
 _QUIET_s = 0.1
 
@@ -43,20 +47,43 @@ class Assumption:
 
 
 class _ObservedDut(RenodeDut):
-    """Notes each command of the start with its answer."""
+    """Notes each command of the start with its answer, and keeps Renode's log."""
 
     def __init__(self, spec: TargetSpec, image: FirmwareImage) -> None:
         super().__init__(spec, image.elf)
-        self.commands: list[Assumption] = []
+        self.seen: list[Assumption] = []
+        self._log: Path | None = None
+        self._starts = False
+
+    def start(self) -> None:
+        self._starts = True
+        super().start()
+        self._starts = False
+
+    def _setup(self, folder: Path, uart: Uart) -> list[str]:
+        self._log = folder / "renode.log"
+        return [f"logFile {monitor_path(self._log)} true", *super()._setup(folder, uart)]
 
     def _execute(self, command: str, patience_s: float | None = None) -> str:
         try:
             answer = super()._execute(command, patience_s)
         except MonitorError as error:
-            self.commands.append(Assumption(command, "is accepted", str(error), holds=False))
+            if self._starts:
+                self.seen.append(Assumption(command, "is accepted", str(error), holds=False))
+            if command.startswith("logFile"):  # a run does without
+                return ""
             raise
-        self.commands.append(Assumption(command, "is accepted", answer or "is accepted", holds=True))
+        if self._starts:
+            self.seen.append(Assumption(command, "is accepted", answer or "is accepted", holds=True))
         return answer
+
+    def stop(self) -> None:
+        if self._log is not None and self._log.is_file():
+            errors = [line for line in self._log.read_text("utf-8", "replace").splitlines() if "[ERROR]" in line]
+            found = " / ".join(dict.fromkeys(errors[:_LOG_LINES])) or "none"
+            self.seen.append(Assumption("Renode's log", "no errors", found, holds=not errors))
+        self._log = None
+        super().stop()
 
 
 def examine(spec: TargetSpec, image: FirmwareImage, model: Model) -> list[Assumption]:
@@ -71,14 +98,12 @@ def examine(spec: TargetSpec, image: FirmwareImage, model: Model) -> list[Assump
     """
     dut = _ObservedDut(spec, image)
     try:
-        dut.start()
+        with dut:
+            dut.seen += [_look(what, check, dut, model) for what, check in _checks(image)]
     except EishilError as error:
-        told = dut.commands and not dut.commands[-1].holds
-        return dut.commands if told else [*dut.commands, Assumption("start", "a running core", str(error), holds=False)]
-    try:
-        return [*dut.commands, *(_look(what, check, dut, model) for what, check in _checks(image))]
-    finally:
-        dut.stop()
+        if str(error) not in (each.found for each in dut.seen):
+            dut.seen.append(Assumption("start", "a running core", str(error), holds=False))
+    return dut.seen
 
 
 Check = Callable[[RenodeDut, Model], tuple[str, str, bool]]
@@ -89,6 +114,7 @@ def _checks(image: FirmwareImage) -> list[tuple[str, Check]]:
     return [
         ("the monitor's way of talking", _manner),
         ("a mistake is told as text", _mistake),
+        ("a long line is read", _long_line),
         ("the core runs the image", _inside_the_image),
         ("instructions take virtual time", _instructions),
         ("a second start is the same", lambda dut, _: _repeats(dut, image)),
@@ -118,6 +144,12 @@ def _mistake(dut: RenodeDut, _: Model) -> tuple[str, str, bool]:
         return wanted, dut.monitor.execute("nonsense") or "nothing", False
     except MonitorError as error:
         return wanted, str(error), wanted in str(error)
+
+
+def _long_line(dut: RenodeDut, _: Model) -> tuple[str, str, bool]:
+    """Requests take lines as long as this one."""
+    answers = dut.monitor.execute("; ".join([_QUESTION] * _QUESTIONS)).splitlines()
+    return f"{_QUESTIONS} answers", f"{len(answers)}", len(answers) == _QUESTIONS
 
 
 def _inside_the_image(dut: RenodeDut, _: Model) -> tuple[str, str, bool]:

@@ -26,7 +26,7 @@ _CHUNK_bytes = 65536
 _TAIL_characters = 300
 
 _TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[^\xfb-\xfe])", re.DOTALL)
-_STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_STEERING = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[=>])|\ufeff")
 _VERSION = re.compile(r"Renode, version (\d+)\.(\d+)(?:\.(\d+))?[^\r\n]*[\r\n]")
 _EXECUTING = "There was an error executing command"
 _FAILURE = re.compile(

@@ -27,7 +27,7 @@ _CONNECT_PAUSE_s = 0.05
 _STOP_PATIENCE_s = 5.0
 _LEAVING_s = 0.2
 _LAST_WORDS_bytes = 4096
-_WARDEN = ["/bin/sh", "-c", "read -r _; kill -s KILL 0"]
+_WARDEN = ["/bin/sh", "-c", 'read -r _; kill -s KILL -- "-$1"', "warden"]
 
 
 def find_renode() -> Path:
@@ -45,7 +45,7 @@ class RenodeProcess:
     """One Renode with a folder of its own, which holds its configuration and temporary files and goes with it.
 
     It dies with the bench, however the bench ends, and so do its children where the program is a script that starts
-    Renode: a warden in the same process group waits for the bench's end of a pipe to close, and kills the group.
+    Renode: a warden waits for the bench's end of a pipe to close, and kills the whole process group.
     """
 
     def __init__(self, who: str) -> None:
@@ -84,12 +84,14 @@ class RenodeProcess:
         """End it and all that it started, and remove its folder."""
         if self._channel is not None:
             self._channel.close()
-        if self._warden is not None:
-            assert self._warden.stdin is not None
+        if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._warden.pid, signal.SIGKILL)
-            self._warden.stdin.close()
+                os.killpg(self._process.pid, signal.SIGKILL)
+        if self._warden is not None:  # before the number of its group can go to somebody else
+            self._warden.kill()
             self._warden.wait(_STOP_PATIENCE_s)
+            assert self._warden.stdin is not None
+            self._warden.stdin.close()
         if self._process is not None:
             self._process.wait(_STOP_PATIENCE_s)
         self._process = self._warden = self._channel = None
@@ -121,16 +123,17 @@ class RenodeProcess:
         config = self.folder / "config"
         command = [str(find_renode()), "--plain", "--hide-log", "--disable-gui", "--config", str(config), *monitor]
         try:
-            self._warden = warden = subprocess.Popen(_WARDEN, stdin=subprocess.PIPE, process_group=0)
             self._process = subprocess.Popen(
                 command,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=self._output.fileno(),
-                env=os.environ | {"TMPDIR": str(self.folder)},
-                process_group=warden.pid,
+                env=os.environ | {"TMPDIR": str(self.folder), "TERM": "dumb"},
+                start_new_session=True,
                 preexec_fn=die_with_parent(),
             )
+            warden = [*_WARDEN, str(self._process.pid)]
+            self._warden = subprocess.Popen(warden, stdin=subprocess.PIPE, start_new_session=True)
         except OSError as error:
             raise TargetError(f"{self._who}: cannot start {command[0]}: {error.strerror}") from None
         return self._process
