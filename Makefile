@@ -1,6 +1,6 @@
 # make demo   sets itself up, then: data set -> network -> C -> firmware -> emulated board -> report
 # make test   sets itself up, then runs every test that needs no hardware
-# make hil    the tests of one target, TARGET=renode (docs/renode.md) or a board
+# make hil    the tests of targets, TARGET=renode (docs/renode.md), "renode renode_h743" or a board
 # make lint   ruff, mypy, cppcheck, clang-format
 PYTHON ?= python3
 VENV := .venv
@@ -23,7 +23,7 @@ test: setup
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
 
 hil: setup
-	$(VENV)/bin/python -m pytest tests/hil --target $(TARGET)
+	$(VENV)/bin/python -m pytest tests/hil $(addprefix --target ,$(TARGET))
 
 # Coverage of firmware/core under its tests; fails below 95 % of lines and 90 % of branches.
 coverage: setup

@@ -17,6 +17,13 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 RECIPES = re.findall(r"```yaml\n(.+?)```", (ROOT / "docs" / "ci.md").read_text("utf-8"), re.DOTALL)
 DOCUMENTS = [*(path.read_text("utf-8") for path in WORKFLOWS), *RECIPES]
 NAMES = [*(path.name for path in WORKFLOWS), *("docs/ci.md" for _ in RECIPES)]
+ACTION_INPUTS = {
+    "actions/checkout": {"repository", "ref", "path"},
+    "actions/setup-python": {"python-version"},
+    "actions/cache": {"path", "key"},
+    "actions/upload-artifact": {"name", "path"},
+}
+RUNNER_VARIABLES = {"RUNNER_TEMP", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_WORKSPACE", "HOME"}
 
 
 def jobs(text: str) -> dict[str, dict]:
@@ -43,6 +50,30 @@ def test_every_job_is_bounded_and_every_step_does_one_thing(text) -> None:
 
 
 @pytest.mark.parametrize("text", DOCUMENTS, ids=NAMES)
+def test_keys_are_those_that_github_knows(text) -> None:
+    """What actionlint would find: a key that is misspelt is ignored by nobody but the author."""
+    events = yaml.safe_load(text)[True]
+    assert set(events) <= {"push", "pull_request"}
+    for job in jobs(text).values():
+        assert re.fullmatch(r"ubuntu-\d\d\.\d\d", job["runs-on"])
+        for step in job["steps"]:
+            assert set(step) <= {"name", "uses", "run", "with", "if", "continue-on-error"}, step
+            action = step.get("uses", "").split("@")[0]
+            assert set(step.get("with", {})) <= ACTION_INPUTS.get(action, set()), step
+            assert step.get("if", "always()") == "always()"
+
+
+@pytest.mark.parametrize("text", DOCUMENTS, ids=NAMES)
+def test_every_variable_of_a_script_is_set(text) -> None:
+    for job in jobs(text).values():
+        for script in (step["run"] for step in job["steps"] if "run" in step):
+            used = set(re.findall(r"\$\{?([A-Za-z_]\w*)", script))
+            assigned = set(re.findall(r"^\s*(\w+)=", script, re.MULTILINE))
+            assert used <= assigned | set(job.get("env", {})) | RUNNER_VARIABLES, script
+            assert "${{" not in script, "an expression in a script is pasted into it: give it by env"
+
+
+@pytest.mark.parametrize("text", DOCUMENTS, ids=NAMES)
 def test_every_script_is_a_script(text) -> None:
     for command in commands(text):
         done = subprocess.run(["bash", "-n"], input=command, text=True, capture_output=True, check=False)
@@ -55,8 +86,8 @@ def test_every_make_target_and_bench_target_exists(text) -> None:
         for target in re.findall(r"^make(?: --directory eishil)? (\w+)", command, re.MULTILINE):
             done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
-        for target in re.findall(r"(?:TARGET=|--target )(\w+)", command):
-            assert target in load_targets()
+        for names in re.findall(r"(?:TARGET=|--target )(\w+|\"[\w ]+\")", command):
+            assert set(names.strip('"').split()) <= set(load_targets()), names
         for file in re.findall(r"--requirement (\S+)", command):
             assert (ROOT / file).is_file()
 
@@ -67,7 +98,10 @@ def test_the_three_jobs() -> None:
     assert list(found) == ["test", "renode", "boards"]
     runs = {name: "\n".join(step.get("run", "") for step in job["steps"]) for name, job in found.items()}
     assert runs["test"].strip() == "bash .ci/run" and "\nmake test\n" in (ROOT / ".ci" / "run").read_text("utf-8")
-    assert "make hil TARGET=renode" in runs["renode"] and "pio run" in runs["boards"]
+    assert 'make hil TARGET="renode renode_h743"' in runs["renode"] and "pio run" in runs["boards"]
+    # What is fetched is checked against a sum before it is unpacked.
+    assert re.search(r"\$RENODE_SHA256 .*\| sha256sum --check --strict\n[^|]*tar --extract", runs["renode"])
+    assert re.fullmatch(r"[0-9a-f]{64}", found["renode"]["env"]["RENODE_SHA256"])
     hosts = set(re.findall(r"https://([^/]+)/([^/]+/[^/]+)", path.read_text("utf-8")))
     assert hosts == {("github.com", "renode/renode")}
 
