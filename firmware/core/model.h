@@ -21,8 +21,9 @@
 #define NN_TANGENT_MULTIPLIER 4U
 #define NN_ROW_CONSTANTS      6U
 
-/* One dense layer. weight has the int8 weights as half-words in the order in which nn_kernel.h reads them: [pair of rows]
- * [pair of inputs][row of the pair], the even input in the low half; zeros fill up what is odd. */
+/* One dense layer. weight has the int8 weights as half-words in the order in which they are read: [pair of rows][pair of
+ * inputs][row of the pair], the even input in the low half; zeros fill up what is odd, and after the first layer rows to
+ * multiples of four inputs. */
 typedef struct {
     uint8_t n_in;
     uint8_t n_out;

@@ -24,104 +24,135 @@ int32_t nn_tanh_q11(int32_t argument)
     return nn_tanh(argument);
 }
 
-static void load_sample(const nn_t *nn, const int32_t *input, unsigned column, nn_block_t *block)
+/* Two requantised sums' tanh. */
+static inline uint32_t activate(int32_t low, int32_t high, const int32_t *constant)
 {
-    const unsigned last = nn->n_inputs - 1U;
-    for (unsigned j = 0; j <= last; j += 2U) {
-        block->pair[j / 2U][column] = nn_pack(input[j], j < last ? input[j + 1U] : 0);
+    return nn_pack(nn_tanh(nn_requantise(low + constant[NN_BIAS], constant[NN_MULTIPLIER])),
+                   nn_tanh(nn_requantise(high + constant[NN_BIAS + 1U], constant[NN_MULTIPLIER + 1U])));
+}
+
+static void pack_sample(const int32_t *input, uint32_t *sample)
+{
+    for (unsigned j = 0; j < MODEL_N_INPUTS; j += 2U) {
+        sample[j / 2U] = nn_pack(input[j], j + 1U < MODEL_N_INPUTS ? input[j + 1U] : 0);
     }
 }
 
-/* Activations of two units from their sums. */
-static inline uint32_t activate(const int32_t *sum, const int32_t *constant)
+/* A pair of the first layer's units. */
+static inline uint32_t activate_first(const uint32_t *weight, const uint32_t *sample, const int32_t *constant)
 {
-    const int32_t low = nn_tanh(nn_requantise(sum[0] + constant[NN_BIAS], constant[NN_MULTIPLIER]));
-    const int32_t high = nn_tanh(nn_requantise(sum[1] + constant[NN_BIAS + 1U], constant[NN_MULTIPLIER + 1U]));
-    return nn_pack(low, high);
+    int32_t low = 0;
+    int32_t high = 0;
+#pragma GCC unroll 8
+    for (unsigned j = 0; j < NN_PAIRS(MODEL_N_INPUTS); j++) {
+        low = nn_multiply_pair(weight[2U * j], sample[j], low);
+        high = nn_multiply_pair(weight[2U * j + 1U], sample[j], high);
+    }
+    return activate(low, high, constant);
 }
 
 /* The first layer's tangents are constants of the model. */
-static void finish_first(const nn_t *nn, nn_work_t *work)
+static void evaluate_first(const nn_t *nn, const int32_t *input, nn_work_t *work)
 {
     const nn_layer_t *layer = &nn->layer[0];
     const unsigned n_pairs = NN_PAIRS(layer->n_out);
+    const uint32_t *weight = layer->weight;
+    const int32_t *constant = layer->constant;
     const uint32_t *tangent = nn->tangent;
-    const int32_t *constant = layer->constant;
-    for (unsigned i = 0; i < n_pairs; i++, tangent += MODEL_N_INPUTS, constant += NN_ROW_CONSTANTS) {
-        const uint32_t a = activate(work->sum[0].pair[i][0], constant);
+    uint32_t sample[NN_PAIRS(MODEL_N_INPUTS)];
+    pack_sample(input, sample);
+    for (unsigned i = 0; i < n_pairs; i++) {
+        const uint32_t a = activate_first(weight, sample, constant);
         const int32_t low = nn_slope(nn_low(a));
         const int32_t high = nn_slope(nn_high(a));
-        work->column[0].pair[i][0] = a;
+        work->column[0].pair[i * NN_WIDTH(0)] = a;
 #pragma GCC unroll 32
-        for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
-            work->column[(1U + c) / NN_BLOCK].pair[i][(1U + c) % NN_BLOCK] = nn_damp_tangents(tangent[c], low, high);
+        for (unsigned column = 1; column < NN_COLUMNS; column++) {
+            const unsigned block = column / NN_BLOCK;
+            work->column[block].pair[i * NN_WIDTH(block) + column % NN_BLOCK] =
+                nn_requantise_pair(tangent[column - 1U], low, high);
         }
+        weight += 2U * NN_PAIRS(MODEL_N_INPUTS);
+        constant += NN_ROW_CONSTANTS;
+        tangent += MODEL_N_INPUTS;
     }
 }
 
-static void finish_next(const nn_layer_t *layer, nn_work_t *work)
+/* From the sums of a hidden layer to its activations and tangents. */
+static void finish(const nn_layer_t *layer, nn_work_t *work)
 {
     const unsigned n_pairs = NN_PAIRS(layer->n_out);
     const int32_t *constant = layer->constant;
     for (unsigned i = 0; i < n_pairs; i++, constant += NN_ROW_CONSTANTS) {
-        const uint32_t a = activate(work->sum[0].pair[i][0], constant);
-        const int32_t low = nn_slope(nn_low(a));
-        const int32_t high = nn_slope(nn_high(a));
-        const int32_t multiplier[2] = {constant[NN_TANGENT_MULTIPLIER], constant[NN_TANGENT_MULTIPLIER + 1U]};
-        work->column[0].pair[i][0] = a;
+        const int32_t *own = &work->sum[0].sum[i * NN_WIDTH(0) * 2U];
+        const uint32_t a = activate(own[0], own[1], constant);
+        const int32_t low = nn_requantise(constant[NN_TANGENT_MULTIPLIER], nn_slope(nn_low(a)));
+        const int32_t high = nn_requantise(constant[NN_TANGENT_MULTIPLIER + 1U], nn_slope(nn_high(a)));
+        work->column[0].pair[i * NN_WIDTH(0)] = a;
 #pragma GCC unroll 32
-        for (unsigned column = 1; column <= MODEL_N_INPUTS; column++) {
-            const int32_t *sum = work->sum[column / NN_BLOCK].pair[i][column % NN_BLOCK];
-            const int32_t sum_low = sum[0];
-            const int32_t sum_high = sum[1];
-            const uint32_t tangents =
-                nn_saturate_tangents(nn_requantise(sum_low, multiplier[0]), nn_requantise(sum_high, multiplier[1]));
-            work->column[column / NN_BLOCK].pair[i][column % NN_BLOCK] = nn_damp_tangents(tangents, low, high);
+        for (unsigned column = 1; column < NN_COLUMNS; column++) {
+            const unsigned block = column / NN_BLOCK;
+            const unsigned at = i * NN_WIDTH(block) + column % NN_BLOCK;
+            const int32_t *sum = &work->sum[block].sum[at * 2U];
+            work->column[block].pair[at] = nn_pack(nn_requantise(sum[0], low), nn_requantise(sum[1], high));
         }
     }
 }
 
-/* Without tangents: every column is a sample. */
-static void finish_batch(const nn_layer_t *layer, unsigned n_samples, nn_work_t *work)
+static void multiply(const nn_layer_t *layer, nn_work_t *work)
 {
-    const unsigned n_pairs = NN_PAIRS(layer->n_out);
-    const int32_t *constant = layer->constant;
-    for (unsigned i = 0; i < n_pairs; i++, constant += NN_ROW_CONSTANTS) {
-        for (unsigned column = 0; column < n_samples; column++) {
-            work->column[0].pair[i][column] = activate(work->sum[0].pair[i][column], constant);
-        }
-    }
-}
-
-static void multiply_columns(const nn_layer_t *layer, nn_work_t *work)
-{
-    const unsigned n_columns = 1U + MODEL_N_INPUTS;
-    for (unsigned b = 0; b < NN_JACOBIAN_BLOCKS; b++) {
-        const unsigned left = n_columns - b * NN_BLOCK;
-        nn_kernel_multiply(layer, &work->column[b], left < NN_BLOCK ? left : NN_BLOCK, &work->sum[b]);
+    for (unsigned b = 0; b < NN_BLOCKS; b++) {
+        nn_kernel_multiply(layer, &work->column[b], NN_WIDTH(b), &work->sum[b]);
     }
 }
 
 void nn_evaluate(const nn_t *nn, const int32_t *input, nn_work_t *work)
 {
-    load_sample(nn, input, 0, &work->column[0]);
-    nn_kernel_multiply(&nn->layer[0], &work->column[0], 1, &work->sum[0]);
-    finish_first(nn, work);
+    work->width = NN_WIDTH(0);
+    evaluate_first(nn, input, work);
     for (unsigned i = 1; i + 1U < nn->n_layers; i++) {
-        multiply_columns(&nn->layer[i], work);
-        finish_next(&nn->layer[i], work);
+        multiply(&nn->layer[i], work);
+        finish(&nn->layer[i], work);
     }
-    multiply_columns(&nn->layer[nn->n_layers - 1U], work);
+    multiply(&nn->layer[nn->n_layers - 1U], work);
+}
+
+/* One sample's activations of the first layer, to its column. */
+static void evaluate_first_sample(const nn_layer_t *layer, const int32_t *input, unsigned width, uint32_t *out)
+{
+    const unsigned n_pairs = NN_PAIRS(layer->n_out);
+    const uint32_t *weight = layer->weight;
+    uint32_t sample[NN_PAIRS(MODEL_N_INPUTS)];
+    pack_sample(input, sample);
+    for (unsigned i = 0; i < n_pairs; i++, weight += 2U * NN_PAIRS(MODEL_N_INPUTS)) {
+        out[i * width] = activate_first(weight, sample, layer->constant + i * NN_ROW_CONSTANTS);
+    }
+}
+
+/* Without tangents: every column is a sample. */
+static void finish_batch(const nn_layer_t *layer, nn_work_t *work)
+{
+    const unsigned n_pairs = NN_PAIRS(layer->n_out);
+    const int32_t *constant = layer->constant;
+    const int32_t *sum = work->sum[0].sum;
+    uint32_t *pair = work->column[0].pair;
+    for (unsigned i = 0; i < n_pairs; i++, constant += NN_ROW_CONSTANTS) {
+        for (unsigned column = 0; column < work->width; column++, sum += 2) {
+            *pair++ = activate(sum[0], sum[1], constant);
+        }
+    }
 }
 
 void nn_evaluate_batch(const nn_t *nn, const int32_t (*input)[MODEL_N_INPUTS], unsigned n_samples, nn_work_t *work)
 {
-    for (unsigned column = 0; column < n_samples; column++) {
-        load_sample(nn, input[column], column, &work->column[0]);
+    work->width = n_samples == 2U ? 3U : n_samples;
+    for (unsigned column = 0; column < work->width; column++) {
+        const int32_t *sample = input[column < n_samples ? column : 0];
+        evaluate_first_sample(&nn->layer[0], sample, work->width, &work->column[0].pair[column]);
     }
-    for (unsigned i = 0; i + 1U < nn->n_layers; i++) {
-        nn_kernel_multiply(&nn->layer[i], &work->column[0], n_samples, &work->sum[0]);
-        finish_batch(&nn->layer[i], n_samples, work);
+    for (unsigned i = 1; i + 1U < nn->n_layers; i++) {
+        nn_kernel_multiply(&nn->layer[i], &work->column[0], work->width, &work->sum[0]);
+        finish_batch(&nn->layer[i], work);
     }
-    nn_kernel_multiply(&nn->layer[nn->n_layers - 1U], &work->column[0], n_samples, &work->sum[0]);
+    nn_kernel_multiply(&nn->layer[nn->n_layers - 1U], &work->column[0], work->width, &work->sum[0]);
 }

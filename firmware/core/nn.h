@@ -4,19 +4,24 @@
 
 #include "nn_kernel.h"
 
-#define NN_JACOBIAN_BLOCKS NN_BLOCKS(1U + MODEL_N_INPUTS)
+#define NN_COLUMNS (1U + MODEL_N_INPUTS)
+#define NN_BLOCKS  ((NN_COLUMNS + NN_BLOCK - 1U) / NN_BLOCK)
+/* Columns of block b; two are a block of three, of which the last means nothing. */
+#define NN_LEFT(b)  (NN_COLUMNS - (b) * NN_BLOCK)
+#define NN_WIDTH(b) (NN_LEFT(b) >= NN_BLOCK ? NN_BLOCK : NN_LEFT(b) == 1U ? 1U : 3U)
 
 /* Where the network works, and after it the last layer's sums. Column 0 has the network itself, column 1 + c the
- * derivatives by input c; or with nn_evaluate_batch every column of block 0 is a sample. */
+ * derivatives by input c; or with nn_evaluate_batch every column of block 0 is a sample; it is `width` wide. */
 typedef struct {
-    nn_block_t column[NN_JACOBIAN_BLOCKS];
-    nn_sums_t sum[NN_JACOBIAN_BLOCKS];
+    nn_block_t column[NN_BLOCKS];
+    nn_sums_t sum[NN_BLOCKS];
+    unsigned width;
 } nn_work_t;
 
 /* Q11 input of one network input; ties to even, saturated to 12 bits. */
 int32_t nn_quantise_input(const nn_t *nn, unsigned index, real_t value);
 
-/* tanh of a Q11 argument, Q11, odd; the argument is clamped to -16383..16383. */
+/* tanh of a Q11 argument, Q11; the argument is clamped to -16384..16383. */
 int32_t nn_tanh_q11(int32_t argument);
 
 /* One sample with its Jacobian; input [n_inputs], 12 bits each. */
@@ -29,13 +34,14 @@ void nn_evaluate_batch(const nn_t *nn, const int32_t (*input)[MODEL_N_INPUTS], u
 inline int32_t nn_accumulator(const nn_t *nn, const nn_work_t *work, unsigned i, unsigned column)
 {
     const int32_t *constant = nn->layer[nn->n_layers - 1U].constant + NN_ROW_CONSTANTS * (i / 2U);
-    return constant[NN_BIAS + i % 2U] + work->sum[0].pair[i / 2U][column][i % 2U];
+    return constant[NN_BIAS + i % 2U] + work->sum[0].sum[(i / 2U * work->width + column) * 2U + i % 2U];
 }
 
 /* Accumulator of the derivative of output i by input c. */
 inline int32_t nn_jacobian_accumulator(const nn_work_t *work, unsigned i, unsigned c)
 {
-    return work->sum[(1U + c) / NN_BLOCK].pair[i / 2U][(1U + c) % NN_BLOCK][i % 2U];
+    const unsigned block = (1U + c) / NN_BLOCK;
+    return work->sum[block].sum[(i / 2U * NN_WIDTH(block) + (1U + c) % NN_BLOCK) * 2U + i % 2U];
 }
 
 /* Output i in ln ohm, and its derivative by input c in ln ohm per unit of that input. */

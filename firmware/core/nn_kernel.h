@@ -1,8 +1,8 @@
 /* Inner loops of the integer network: bit-equal to docs/network.md in portable C and in the DSP extension's instructions.
  *
  * One data layout serves both. Two consecutive units share a word, the even one in its low half: what SMLAD multiplies.
- * Four columns share a block, interleaved in the order in which one pair of rows meets them. A column is a sample's
- * activations or the tangents by one input. */
+ * Columns are a sample's activations or the tangents by one input; up to four share a block, interleaved in the order in
+ * which one pair of rows meets them. */
 #ifndef EISHIL_CORE_NN_KERNEL_H
 #define EISHIL_CORE_NN_KERNEL_H
 
@@ -15,24 +15,24 @@
 #define NN_KERNEL_DSP 0
 #endif
 
-#define NN_BLOCK       4U
-#define NN_BLOCKS(n)   (((n) + NN_BLOCK - 1U) / NN_BLOCK)
-#define NN_PAIRS(n)    (((n) + 1U) / 2U)
-#define NN_TANH_MAX    16383
-#define NN_TANGENT_MAX 2047
+#define NN_BLOCK    4U
+#define NN_PAIRS(n) (((n) + 1U) / 2U)
 
-/* Inputs of a layer: [pair of units][column], two signed half-words each. */
+/* The kernels take two pairs of inputs at a time: weights of zero fill up a row, whatever they meet. */
+#define NN_WEIGHT_PAIRS(n) (((n) + 3U) / 4U * 2U)
+
+/* Inputs of a layer: [pair of units][width] words of two signed half-words. */
 typedef struct {
-    uint32_t pair[NN_PAIRS(MODEL_MAX_WIDTH)][NN_BLOCK];
+    uint32_t pair[NN_WEIGHT_PAIRS(MODEL_MAX_WIDTH) * NN_BLOCK];
 } nn_block_t;
 
-/* Sums of a layer: [pair of rows][column][row]. */
+/* Sums of a layer: [pair of rows][width][row of the pair]. */
 typedef struct {
-    int32_t pair[NN_PAIRS(MODEL_MAX_ROWS)][NN_BLOCK][2];
+    int32_t sum[NN_PAIRS(MODEL_MAX_ROWS) * NN_BLOCK * 2U];
 } nn_sums_t;
 
-/* Every row of a layer times 1 to 4 columns of a block; what stands in further columns of *out means nothing. */
-void nn_kernel_multiply(const nn_layer_t *layer, const nn_block_t *in, unsigned n_columns, nn_sums_t *out);
+/* Every row of a layer times the columns of a block; width 1, 3 or 4. */
+void nn_kernel_multiply(const nn_layer_t *layer, const nn_block_t *in, unsigned width, nn_sums_t *out);
 
 static inline int32_t nn_low(uint32_t pair)
 {
@@ -61,35 +61,25 @@ static inline int32_t nn_requantise(int32_t accumulator, int32_t multiplier)
     return result;
 }
 
-/* Two tangents within -2047..2047: SSAT lets -2048 through, the comparison by half-words catches it. */
-static inline uint32_t nn_saturate_tangents(int32_t low, int32_t high)
+/* sum + the products of both halves */
+static inline int32_t nn_multiply_pair(uint32_t weights, uint32_t values, int32_t sum)
 {
-    const uint32_t lowest = 0xF801F801U;
-    uint32_t pair;
-    uint32_t scratch;
-    __asm__("ssat %1, #12, %3\n\t"
-            "ssat %0, #12, %2\n\t"
-            "pkhbt %0, %0, %1, lsl #16\n\t"
-            "ssub16 %1, %0, %4\n\t"
-            "sel %0, %0, %4"
-            : "=&r"(pair), "=&r"(scratch)
-            : "r"(low), "r"(high), "r"(lowest));
-    return pair;
+    int32_t result;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(weights), "r"(values), "r"(sum));
+    return result;
 }
 
-/* Two tangents times their units' slopes: (t g + 2^14) >> 15 each. With slopes of 2^15 g, SMLAW gives t g / 2, and the
- * bit that it drops is below the rounding. */
-static inline uint32_t nn_damp_tangents(uint32_t tangents, int32_t slope_low, int32_t slope_high)
+/* Both halves requantised: SMLAW gives t g / 2^16, and the bits that it drops are below the rounding. */
+static inline uint32_t nn_requantise_pair(uint32_t tangents, int32_t low_slope, int32_t high_slope)
 {
-    const int32_t half = 1 << 13;
+    const int32_t half = 1 << 15;
     uint32_t pair;
     int32_t high;
     __asm__("smlawb %0, %2, %4, %5\n\t"
             "smlawt %1, %3, %4, %5\n\t"
-            "asr %0, %0, #14\n\t"
-            "pkhbt %0, %0, %1, lsl #2"
+            "pkhtb %0, %1, %0, asr #16"
             : "=&r"(pair), "=&r"(high)
-            : "r"(slope_low), "r"(slope_high), "r"(tangents), "r"(half));
+            : "r"(low_slope), "r"(high_slope), "r"(tangents), "r"(half));
     return pair;
 }
 
@@ -111,17 +101,11 @@ static inline int32_t nn_multiply_low(uint32_t entry, uint32_t f, int32_t c)
 
 static inline int32_t nn_clamp_argument(int32_t argument)
 {
-    /* -16384 takes the table's last node, as -16383 does. */
     __asm__("ssat %0, #15, %1" : "=r"(argument) : "r"(argument));
     return argument;
 }
 
 #else
-
-static inline int32_t nn_clamp(int32_t value, int32_t limit)
-{
-    return value > limit ? limit : (value < -limit ? -limit : value);
-}
 
 static inline uint32_t nn_pack(int32_t low, int32_t high)
 {
@@ -134,16 +118,16 @@ static inline int32_t nn_requantise(int32_t accumulator, int32_t multiplier)
     return (int32_t)(((int64_t)accumulator * multiplier + 0x80000000LL) >> 32);
 }
 
-static inline uint32_t nn_saturate_tangents(int32_t low, int32_t high)
+/* sum + the products of both halves */
+static inline int32_t nn_multiply_pair(uint32_t weights, uint32_t values, int32_t sum)
 {
-    return nn_pack(nn_clamp(low, NN_TANGENT_MAX), nn_clamp(high, NN_TANGENT_MAX));
+    return sum + nn_low(weights) * nn_low(values) + nn_high(weights) * nn_high(values);
 }
 
-/* Two tangents times their units' slopes: (t g + 2^14) >> 15 each. */
-static inline uint32_t nn_damp_tangents(uint32_t tangents, int32_t slope_low, int32_t slope_high)
+/* Both halves requantised. */
+static inline uint32_t nn_requantise_pair(uint32_t tangents, int32_t low_slope, int32_t high_slope)
 {
-    return nn_pack((nn_low(tangents) * (slope_low >> 15) + 16384) >> 15,
-                   (nn_high(tangents) * (slope_high >> 15) + 16384) >> 15);
+    return nn_pack(nn_requantise(nn_low(tangents), low_slope), nn_requantise(nn_high(tangents), high_slope));
 }
 
 static inline int32_t nn_one_minus_square(int32_t activation)
@@ -158,29 +142,25 @@ static inline int32_t nn_multiply_low(uint32_t entry, uint32_t f, int32_t c)
 
 static inline int32_t nn_clamp_argument(int32_t argument)
 {
-    return nn_clamp(argument, NN_TANH_MAX);
+    const int32_t limit = 1 << 14;
+    return argument < -limit ? -limit : (argument < limit ? argument : limit - 1);
 }
 
 #endif
 
-/* tanh of a Q11 argument, Q11, odd; the argument is clamped to -16383..16383. */
+/* tanh of a Q11 argument, Q11; the argument is clamped to -16384..16383. */
 static inline int32_t nn_tanh(int32_t argument)
 {
     const int32_t clamped = nn_clamp_argument(argument);
-    const int32_t sign = clamped < 0 ? -1 : 0;
-    const uint32_t magnitude = (uint32_t)((clamped ^ sign) - sign);
-    const uint32_t entry = nn_tanh_table[magnitude >> 6];
-    /* ((T << 6) + D f + 32 >> 6) + 8 >> 4 in one shift. Only the first slope, 2^10, reaches into the node's bits; its
-     * node is 0, and one more than the 544 changes no result there. */
-    const int32_t scaled = nn_multiply_low(entry, magnitude & 63U, 544);
-    const int32_t value = (int32_t)((uint32_t)scaled + (entry >> 10)) >> 10;
-    return (value ^ sign) - sign;
+    const int32_t entry = (int32_t)nn_tanh_table[NN_TANH_MIDDLE + (clamped >> 6)];
+    /* 64 T + D f + 512. Only D = 2^10 reaches into T's bits, and one more than the 512 changes no result there. */
+    return (nn_multiply_low((uint32_t)entry, (uint32_t)clamped & 63U, 512) + (entry >> 10)) >> 10;
 }
 
-/* Derivative of tanh from its value: g = (2^22 - a^2) >> 7 in Q15, times 2^15. */
+/* Derivative of tanh from its value, in Q30. */
 static inline int32_t nn_slope(int32_t activation)
 {
-    return (int32_t)((uint32_t)(nn_one_minus_square(activation) << 8) & 0xFFFF8000U);
+    return nn_one_minus_square(activation) << 8;
 }
 
 #endif

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from eishil import wire
@@ -102,7 +103,7 @@ class Layer(_Part):
     weight: list[list[int]]  # [n_out][n_in]
     bias: list[int]  # [n_out]
     multiplier: list[int]  # [n_out], accumulator -> Q11 pre-activation
-    tangent_multiplier: list[int]  # [n_out], tangent accumulator -> this layer's tangent
+    tangent_multiplier: list[int]  # [n_out], tangent accumulator -> this layer's tangent, times 2^34
 
 
 class IntegerNetwork(_Part):
@@ -141,7 +142,7 @@ class Readout(_Part):
 class Model(_Part):
     """A whole estimator. `Model.load` and `save` are the only ways in and out of `model.json`."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str
     description: str
     filter: Literal["ekf", "ukf"] = "ekf"
@@ -280,7 +281,8 @@ class Model(_Part):
             width = n_out
         _require(len(network.layers) >= 2 and width == m, f"two layers or more, the last with {m} outputs")
         _shape("network.tangent", network.tangent, (len(network.layers[0].bias), u))
-        _require(int(np.abs(network.tangent).max()) <= 2047, "network.tangent: 12-bit values between -2047 and 2047")
+        _require(int(np.abs(network.tangent).max()) <= 32767, "network.tangent: 16-bit values between -32767 and 32767")
+        _check_tangents(network)
         for name, values, size in (
             ("input_mean", network.input_mean, u),
             ("input_scale", network.input_scale, u),
@@ -297,6 +299,20 @@ def _check_accumulators(index: int, layer: Layer) -> None:
     largest = np.abs(np.array(layer.bias, np.int64)) + 2048 * np.abs(np.array(layer.weight, np.int64)).sum(axis=1)
     row = int(largest.argmax())
     _require(int(largest[row]) < 2**31, f"layer {index}: the accumulator of row {row} could leave int32")
+
+
+def _check_tangents(network: IntegerNetwork) -> None:
+    """With all signs alike and every slope 1 (2^30 in the arithmetic of docs/network.md) no tangent may leave int16."""
+    bound = _requantise(np.abs(np.array(network.tangent, np.int64)), np.int64(1 << 30))
+    for index, layer in enumerate(network.layers[1:-1], start=1):
+        multiplier = _requantise(np.abs(np.array(layer.tangent_multiplier, np.int64)), np.int64(1 << 30))
+        bound = _requantise(np.abs(np.array(layer.weight, np.int64)) @ bound, multiplier[:, None])
+        row = int(bound.max(axis=1).argmax())
+        _require(int(bound.max()) <= 32767, f"layer {index}: the tangents of row {row} could leave int16")
+
+
+def _requantise(accumulator: NDArray[np.int64], multiplier: NDArray[np.int64] | np.int64) -> NDArray[np.int64]:
+    return np.asarray((accumulator * multiplier + (1 << 31)) >> 32)
 
 
 def _require(condition: bool, message: str) -> None:

@@ -55,7 +55,6 @@ def test_stages_write_files_that_load(made: tuple[Path, dict[str, float]]) -> No
     assert len(report["loss_after_round"]) == 4
     assert report["spectra"] == {"train": 600 + 12 * 8 - 1, "validation": 32}
     assert network.frequency_Hz.tolist() == model.frequency_Hz
-    assert figures["saturated_tangents"] == 0
     assert figures["int8_residual_ln_ohm"] < 0.02
     assert model.provenance["chosen_on_validation"].endswith("mismatch 0.005 ln ohm")
 

@@ -26,7 +26,7 @@ from eishil.network.mlp import Array, FloatNetwork
 
 WEIGHT_MAX = 127
 LEAST_LEVELS = 80
-TANGENT_HEADROOM = 1.25
+LARGEST_MULTIPLIER = 2**31 - 1
 RIDGE = 1e-4
 
 
@@ -54,8 +54,9 @@ def convert(network: FloatNetwork, calibration: Array) -> IntegerNetwork:
             accumulator = q @ np.array(layers[-1].weight).T + np.array(layers[-1].bias)
             q = tanh_q11(requantise(accumulator, np.array(layers[-1].multiplier)))
             one = ACTIVATION_ONE
-    tangent_scale = TANGENT_MAX / (TANGENT_HEADROOM * network.largest_tangent(calibration))
     slope = rounded[0].weight * rounded[0].scale[:, None] * network.input_scale
+    tangent_scale = TANGENT_MAX / np.abs(slope).max(axis=0)
+    layers, damped_scale = _with_tangents(layers, rounded, slope * tangent_scale)
     return IntegerNetwork(
         inputs=list(network.inputs),
         input_mean=_float32(network.input_mean),
@@ -65,7 +66,7 @@ def convert(network: FloatNetwork, calibration: Array) -> IntegerNetwork:
         output_scale=_float32(rounded[-1].scale / ACTIVATION_ONE),
         output_offset=_float32(rounded[-1].bias),
         jacobian_row_scale=_float32(rounded[-1].scale),
-        jacobian_column_scale=_float32(1.0 / tangent_scale),
+        jacobian_column_scale=_float32(1.0 / (damped_scale * tangent_scale)),
     )
 
 
@@ -114,12 +115,29 @@ def _integer_layer(layer: RoundedLayer, one: int, index: int, n_layers: int) -> 
     n_out = len(layer.bias)
     if index == n_layers - 1:
         return Layer(weight=layer.weight.tolist(), bias=[0] * n_out, multiplier=[], tangent_multiplier=[])
+    # The tangents' multipliers come when all layers are there.
     return Layer(
         weight=layer.weight.tolist(),
         bias=_int32("bias", layer.bias * one / layer.scale),
         multiplier=_int32("multiplier", layer.scale * (ACTIVATION_ONE / one) * 2.0**32),
-        tangent_multiplier=_int32("tangent multiplier", layer.scale * 2.0**32) if index else [],
+        tangent_multiplier=[],
     )
+
+
+def _with_tangents(layers: list[Layer], rounded: list[RoundedLayer], tangent: Array) -> tuple[list[Layer], float]:
+    """Layers with tangent multipliers, and what the last tangents are multiplied with altogether.
+
+    The multipliers are as large as they may be for no sum of the next layer's, with all signs alike and all slopes 1,
+    to leave int16: nothing saturates, whatever the input.
+    """
+    bound, total, done = np.abs(tangent) / 4 + 1, 0.25, layers[:1]
+    for layer, exact in zip(layers[1:-1], rounded[1:-1], strict=True):
+        reach = np.abs(exact.weight * exact.scale[:, None]) @ bound
+        scale = min((TANGENT_MAX - 2) / reach.max(), LARGEST_MULTIPLIER / exact.scale.max() / 2.0**34)
+        multiplier = _int32("tangent multiplier", scale * exact.scale * 2.0**34)
+        done.append(layer.model_copy(update={"tangent_multiplier": multiplier}))
+        bound, total = scale * reach + 1, total * scale
+    return [*done, layers[-1]], total
 
 
 def _int32(name: str, values: Array) -> list[int]:

@@ -10,12 +10,12 @@ from eishil.model import IntegerNetwork
 Integers = NDArray[np.int64]
 
 INPUT_MIN, INPUT_MAX = -2048, 2047
-ARGUMENT_MAX = 16383
-TANGENT_MAX = 2047
+ARGUMENT_MIN, ARGUMENT_MAX = -16384, 16383
+TANGENT_MAX = 32767
 INPUT_STEPS_PER_STD = 512
 ACTIVATION_ONE = 2048
 
-TANH_TABLE: Integers = np.minimum(32767, np.rint(32768 * np.tanh(np.arange(257) / 32))).astype(np.int64)
+TANH_TABLE: Integers = np.clip(np.rint(32768 * np.tanh(np.arange(-256, 257) / 32)), -32767, 32767).astype(np.int64)
 
 
 def requantise(accumulator: Integers, multiplier: Integers) -> Integers:
@@ -24,16 +24,16 @@ def requantise(accumulator: Integers, multiplier: Integers) -> Integers:
 
 
 def tanh_q11(argument: Integers) -> Integers:
-    """Q11 tanh of a Q11 argument by linear interpolation; odd; the argument is clamped to its range."""
-    size = np.minimum(np.abs(argument), ARGUMENT_MAX)
-    index, fraction = size >> 6, size & 63
-    value = TANH_TABLE[index] + (((TANH_TABLE[index + 1] - TANH_TABLE[index]) * fraction + 32) >> 6)
-    return np.asarray(np.sign(argument) * ((value + 8) >> 4))
+    """Q11 tanh of a Q11 argument by linear interpolation; the argument is clamped to its range."""
+    clamped = np.clip(argument, ARGUMENT_MIN, ARGUMENT_MAX)
+    index, fraction = (clamped >> 6) + 256, clamped & 63
+    value = 64 * TANH_TABLE[index] + (TANH_TABLE[index + 1] - TANH_TABLE[index]) * fraction
+    return np.asarray((value + 512) >> 10)
 
 
-def tanh_derivative_q15(activation: Integers) -> Integers:
-    """Q15 derivative of tanh from its Q11 value."""
-    return (ACTIVATION_ONE**2 - activation * activation) >> 7
+def tanh_derivative_q30(activation: Integers) -> Integers:
+    """Q30 derivative of tanh from its Q11 value."""
+    return (ACTIVATION_ONE**2 - activation * activation) << 8
 
 
 def quantise_input(value: ArrayLike, mean: ArrayLike, scale: ArrayLike) -> Integers:
@@ -90,28 +90,14 @@ class IntegerReference:
         J = (jacobian.astype(np.float32) * row[:, None]) * column
         return y.astype(np.float64), J.astype(np.float64)
 
-    def saturated(self, q: Integers) -> int:
-        """How many tangents of a batch (S, n_inputs) are at their limit: the Jacobian is wrong there."""
-        activations = self.activations(q)
-        count = 0
-        for index in range(1, len(activations)):
-            tangent = self._next_tangent(index, self._damped_tangents(activations[:index]))
-            count += int((np.abs(tangent) == TANGENT_MAX).sum())
-        return count
-
     def _hidden_layers(self) -> list[tuple[Integers, Integers, Integers]]:
         return list(zip(self._weights[:-1], self._biases[:-1], self._multipliers[:-1], strict=True))
 
-    def _next_tangent(self, layer: int, damped: Integers) -> Integers:
-        """Tangents (..., n_out, n_inputs) of hidden layer `layer` from the damped ones of the layer before."""
-        accumulator = self._weights[layer] @ damped
-        multiplier = self._tangent_multipliers[layer][:, None]
-        return np.clip(requantise(accumulator, multiplier), -TANGENT_MAX, TANGENT_MAX)
-
     def _damped_tangents(self, activations: list[Integers]) -> Integers:
         """Tangents times tanh' after the last of the given hidden layers, (..., width, n_inputs)."""
-        damped = self._tangent
-        for layer, activation in enumerate(activations):
-            tangent = self._tangent if layer == 0 else self._next_tangent(layer, damped)
-            damped = (tangent * tanh_derivative_q15(activation)[..., None] + (1 << 14)) >> 15
+        slopes = [tanh_derivative_q30(activation) for activation in activations]
+        damped = requantise(self._tangent, slopes[0][..., None])
+        for layer, slope in enumerate(slopes[1:], start=1):
+            multiplier = requantise(self._tangent_multipliers[layer], slope)
+            damped = requantise(self._weights[layer] @ damped, multiplier[..., None])
         return damped

@@ -54,15 +54,3 @@ class FloatNetwork:
             arguments.append(activation @ weight.T + bias)
             activation = np.tanh(arguments[-1])
         return arguments
-
-    def largest_tangent(self, v: Array) -> Array:
-        """Largest |d pre-activation / d v_c|, (n_inputs,), over samples (S, n_inputs), hidden units and layers."""
-        activation = (v - self.input_mean) * self.input_scale
-        derivative = np.diag(self.input_scale)
-        largest = np.zeros(self.n_inputs)
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            tangent = weight @ derivative
-            largest = np.maximum(largest, np.abs(tangent).reshape(-1, self.n_inputs).max(axis=0))
-            activation = np.tanh(activation @ weight.T + bias)
-            derivative = (1.0 - activation**2)[..., None] * tangent
-        return largest

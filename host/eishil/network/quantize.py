@@ -168,7 +168,6 @@ def _figures(
         "float_residual_ln_ohm": _rms(y - held_out.ln_ohm),
         "int8_residual_ln_ohm": _rms(y_integer - held_out.ln_ohm),
         "int8_to_float_ln_ohm": _rms(y_integer - y),
-        "saturated_tangents": float(reference.saturated(reference.quantise(held_out.v))),
         "soh_rmse": chosen.rmse,
         "soh_rmse_int8": quantised.rmse,
         "coverage_1_sigma": chosen.coverage(1.0),
