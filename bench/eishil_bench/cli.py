@@ -98,11 +98,17 @@ def run(
         bool, typer.Option("--resume", help="Go on with the journal of a run that was cut short")
     ] = False,
     chaos: Annotated[int | None, typer.Option(metavar="SEED", help="Put a bad line in between")] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Requests on their way at a time, instead of the roster's; with 1 all counts are clean"
+        ),
+    ] = None,
 ) -> None:
     """Bring all up to date, run targets on held-out spectra, report."""
     from eishil_bench import commands
 
-    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers, resume, chaos) else 1)
+    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers, resume, chaos, window) else 1)
 
 
 @app.command()

@@ -49,6 +49,7 @@ def run(
     workers: int,
     resume: bool,
     chaos: int | None = None,
+    window: int | None = None,
 ) -> bool:
     """Everything from the data set to the report, on every target; whether all limits were kept."""
     from eishil_bench.boards.discovery import chosen_targets
@@ -59,7 +60,7 @@ def run(
 
     # What can be wrong without any work is found before minutes are spent on a data set.
     specs, bounds, workspace = chosen_targets(targets, port), load_limits(), Workspace.open(recipe, out)
-    specs = [spec.model_copy(update={"chaos": chaos}) for spec in specs]
+    specs = [spec.model_copy(update={"chaos": chaos, "window": window or spec.window}) for spec in specs]
     pipeline.require_cells(workspace)
     for spec in specs:
         require_emulator(spec)

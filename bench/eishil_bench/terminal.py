@@ -15,7 +15,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from eishil.progress import Progress
-from eishil_bench.report.words import bound_text, figure_text, interval_text
+from eishil_bench.report.words import bound_text, figure_text, interval_text, left_out_text
 from eishil_bench.runs.results import Results
 from eishil_bench.stamps import Made
 
@@ -155,6 +155,7 @@ def _summary(results: Results) -> Table:
     table = Table(title=f"{results.recipe} on {results.target}", title_justify="left", show_header=False, box=None)
     count = results.count_per_step
     cost = f"{count.median:,.0f} median, {count.p99:,.0f} p99, {count.max:,} max" if count else ""
+    cost += f"; {left_out}" if count and (left_out := left_out_text(count).strip(" .")) else ""
     size, late = results.size, results.end_of_life
     rows = {
         "measured on": f"{results.cells} held-out cells, {results.spectra} spectra, {results.masked_spectra} masked",

@@ -39,6 +39,7 @@ def table() -> pd.DataFrame:
             "reference_P": [[0.04, 0.01, 0.01, 0.25]] * 4,
             "device_P": [[0.04, 0.01, 0.01, 0.25]] * 3 + [[0.01, 0.0, 0.0, 0.25]],
             "count": [100, 101, 102, 403],
+            "interrupts": [0, 0, 0, 0],
         }
     )
 
@@ -101,6 +102,13 @@ def test_interval_is_as_wide_as_theory_says():
 
 def test_without_a_counter_there_is_no_count():
     assert compare.compare(table(), ["p", "q"], counted=False).count_per_step is None
+
+
+def test_counts_that_an_interrupt_fell_into_are_left_out():
+    disturbed = table().assign(interrupts=[0, 2, 0, 1])
+    count = compare.count_per_step(disturbed)
+    assert (count.median, count.max, count.left_out) == (101.0, 102, 2)
+    assert compare.count_per_step(table().assign(interrupts=1)) is None
 
 
 def test_every_limit_of_the_bench_names_a_figure_and_gives_a_reason():

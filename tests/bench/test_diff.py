@@ -15,7 +15,6 @@ from eishil.progress import silent
 from eishil_bench.runs import run_table
 from eishil_bench.runs.diff import Change, Gate, diff, figures
 from eishil_bench.runs.measure import judge, measure
-from eishil_bench.runs.results import CountPerStep
 from support.command_line import eishil, is_one_sentence
 from support.fake_dut import BUILD_ID, FakeDevice
 from support.random_models import random_estimator
@@ -50,7 +49,7 @@ def folders(run, tmp_path):
 
 def counts(results, factor):
     count = results.count_per_step
-    return CountPerStep(median=count.median * factor, p99=count.p99, max=count.max)
+    return count.model_copy(update={"median": count.median * factor})
 
 
 def test_every_number_of_a_run_is_a_figure(run):

@@ -21,6 +21,7 @@ from eishil_bench.record.logbook import journal_header, open_logbook
 from eishil_bench.record.replay import MODEL_FILE, NETWORK_FILE, replay
 from eishil_bench.runs.limits import load_limits
 from eishil_bench.runs.measure import judge, measure
+from eishil_bench.runs.run_table import TIMING
 from support.fake_dut import FakeDevice
 from support.fake_image import FakeImage
 from support.random_models import random_estimator
@@ -72,7 +73,7 @@ def record(path, estimator, cells, files, device=None, *, resume=False, link=Non
 
 def figures(measurement):
     """Every digit of a table but the count: the fake device counts what it has applied, whatever run it belongs to."""
-    return repr(measurement.table.drop(columns="count").to_dict("list"))
+    return repr(measurement.table.drop(columns=["count", *TIMING]).to_dict("list"))
 
 
 def test_every_exchange_is_on_record_as_it_was_on_the_wire(estimator, cells, files, tmp_path):

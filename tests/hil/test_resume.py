@@ -89,7 +89,7 @@ def test_a_changed_estimate_would_be_seen(undisturbed, native_image, tmp_path):
             journal.begin(section.about)
             for one in section.exchanges:
                 reply = one.reply[:20] + bytes([one.reply[20] ^ 1]) + one.reply[21:] if one is last else one.reply
-                journal.exchange(one.name, one.request, reply)
+                journal.exchange(one.name, one.request, reply, one.timing)
             journal.note("finished", cell_id=section.about["cell_id"], link={})
     rng = np.random.default_rng(1)
     campaign = kill_campaign(tmp_path / "changed", "native", "native", native_image.elf, tmp_path, 1, rng)

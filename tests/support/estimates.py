@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
 from eishil.network.integer import IntegerReference
+from eishil_bench.runs.run_table import TIMING
 from support.simulated_cells import simulated_trajectory
 
 
@@ -25,6 +27,11 @@ def _spoiled(rng: np.random.Generator, step: StepInput) -> StepInput:
     fate = rng.integers(0, 5, len(step.valid))
     z_ohm = np.where(fate == 1, -step.z_ohm.conj(), np.where(fate == 2, step.z_ohm.conj(), step.z_ohm))
     return replace(step, z_ohm=z_ohm, valid=fate != 3)
+
+
+def untimed(table: pd.DataFrame) -> pd.DataFrame:
+    """A run's table without what no second run repeats."""
+    return table.drop(columns=list(TIMING))
 
 
 def bits(output: StepOutput) -> tuple[object, ...]:

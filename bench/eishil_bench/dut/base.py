@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
@@ -31,6 +32,7 @@ class TargetSpec(BaseModel):
     serial_number: str = ""  # serial: of the USB device, which tells two boards of a kind apart
     port: str = ""  # serial: device name or pyserial URL, where it is not to be found by itself
     probe_target: str = ""  # serial: what pyOCD calls the chip
+    window: PositiveInt = 1  # requests on their way at a time (`eishil run --window`)
     chaos: int | None = None  # seed of a bad line between bench and target (`eishil run --chaos`)
     reset: Literal["pyocd", "command", "none"] = "pyocd"  # serial: how a board is reset
     reset_command: tuple[str, ...] = ()  # serial: program and arguments; see docs/boards.md for its environment
@@ -84,7 +86,7 @@ class Dut(Protocol):
     ) -> None: ...
 
 
-class DutBase:
+class DutBase(ABC):
     """The context manager that every target shares: started inside, stopped outside."""
 
     def __init__(self, spec: TargetSpec) -> None:
@@ -98,13 +100,19 @@ class DutBase:
     def kind(self) -> Kind:
         return self.spec.kind
 
-    def start(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self) -> None: ...
 
-    def stop(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def stop(self) -> None: ...
 
-    def set_baud(self, baud_Bd: int) -> None:
+    @abstractmethod
+    def write(self, data: bytes) -> None: ...
+
+    @abstractmethod
+    def read(self, timeout_s: float) -> bytes: ...
+
+    def set_baud(self, baud_Bd: int) -> None:  # noqa: B027 - most lines have no rate
         """The rate of the line, where it has one."""
 
     def reset(self) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from abc import abstractmethod
 from typing import IO
 
 from eishil.errors import TargetError
@@ -41,8 +42,8 @@ class ProcessDut(DutBase):
         assert self._process is not None
         return self._process.pid
 
-    def _command(self, line: int) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _command(self, line: int) -> list[str]: ...
 
     def _on_standard_streams(self) -> bool:
         """Whether the process expects the line as its standard input and output."""

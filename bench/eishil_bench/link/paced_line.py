@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from eishil.errors import TargetError
-from eishil_bench.link.exchange import ByteStream
+from eishil_bench.link.interface import ByteStream
 
 BITS_PER_BYTE = 10  # with start and stop bit
 _TICK_s = 0.0005

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from eishil import wire
 from eishil.errors import TargetError
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
-from eishil_bench.link.exchange import ByteStream, Link, LinkStatistics, Request
+from eishil_bench.link.exchange import Link
+from eishil_bench.link.interface import UNTIMED, ByteStream, Exchanger, Request, Timing
+from eishil_bench.link.messages import request_body
 from eishil_bench.link.steady_link import SteadyLink
 
 ID_BYTES = 8
@@ -24,20 +26,7 @@ _FAULT_NAMES = {value: name for name, value in wire.ENUMS["fault"].items()}
 _APPLIED = (_STATUS["OK"], _STATUS["POINTS_SKIPPED"])
 _REJECTED = (_STATUS["REJECTED_INPUT"], _STATUS["REJECTED_COVARIANCE"])
 
-Observer = Callable[[str, bytes, bytes], None]
-
-
-class Exchanger(Protocol):
-    """What a session needs of a link."""
-
-    @property
-    def statistics(self) -> LinkStatistics: ...
-
-    def exchange(self, name: str, **fields: Any) -> np.void:
-        """The body of the reply to `<name>_request`."""
-
-    def exchange_all(self, requests: Iterable[Request]) -> Iterator[np.void]:
-        """The same for many requests, in order; several may be on their way at a time."""
+Observer = Callable[[str, bytes, bytes, Timing], None]
 
 
 @dataclass(frozen=True)
@@ -60,6 +49,7 @@ class DeviceStep:
     output: StepOutput
     count: int
     interrupts: int = 0
+    timing: Timing = UNTIMED
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,7 @@ class Session:
     window
         Requests on their way at a time. With 1 no received byte interrupts a step, and its count is the step's alone.
     observe
-        Is told name, request body and reply body of every exchange.
+        Is told name, request body, reply body and timing of every exchange.
     """
 
     def __init__(
@@ -133,7 +123,7 @@ class Session:
         for (name, fields), reply in zip(requests, self.link.exchange_all(requests), strict=True):
             self._tell(name, fields, reply)
             self._check_step(reply)
-            yield DeviceStep(self._output(reply), int(reply["count"]), int(reply["interrupts"]))
+            yield DeviceStep(self._output(reply), int(reply["count"]), int(reply["interrupts"]), self.link.timing)
 
     def network(self, v: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Accumulators (m,) and Jacobian accumulators (m, n_inputs) of the device's network at inputs v (n_inputs,)."""
@@ -155,7 +145,8 @@ class Session:
 
     def _tell(self, name: str, fields: Mapping[str, Any], reply: np.void) -> None:
         if self._observe is not None:
-            self._observe(name, request_body(name, fields, self._model.dimensions()), reply.tobytes())
+            body = request_body(name, fields, self._model.dimensions())
+            self._observe(name, body, reply.tobytes(), self.link.timing)
 
     def _check_step(self, reply: np.void) -> None:
         status = int(reply["status"])
@@ -206,14 +197,6 @@ def step_fields(spectrum: StepInput) -> dict[str, Any]:
         "z_real_ohm": z_ohm.real,
         "z_imag_ohm": z_ohm.imag,
     }
-
-
-def request_body(name: str, fields: Mapping[str, Any], sizes: Mapping[str, int]) -> bytes:
-    """The body of `<name>_request` as it goes over the wire; fields that are not given are 0."""
-    body = np.zeros((), wire.dtype(wire.BY_NAME[f"{name}_request"], sizes))
-    for field, value in fields.items():
-        body[field] = value
-    return body.tobytes()
 
 
 def refuse_stranger(name: str, found: Identity, model: Model, build_id: bytes, flash_command: str = "") -> None:

@@ -16,7 +16,8 @@ import numpy as np
 
 from eishil import wire
 from eishil.errors import LineClosedError, SessionLostError, SilenceError, TargetError
-from eishil_bench.link.exchange import ByteStream, Link, LinkStatistics, Request
+from eishil_bench.link.exchange import Link
+from eishil_bench.link.interface import ByteStream, LinkStatistics, Request, Timing
 
 SNAPSHOT_INTERVAL = 16
 BAUD_Bd = 115_200  # after a reset
@@ -61,9 +62,9 @@ class SteadyLink:
         return replace(self._link.statistics, resumed=self._resumed)
 
     @property
-    def round_trips_s(self) -> list[float]:
-        """As `Link.round_trips_s`."""
-        return self._link.round_trips_s
+    def timing(self) -> Timing:
+        """Of the reply that was given last."""
+        return self._link.timing
 
     def exchange(self, name: str, **fields: Any) -> np.void:
         """One request; see `Link.exchange`."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import struct
-import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,23 +23,25 @@ from types import TracebackType
 from typing import Any, Self
 
 from eishil.errors import EishilError
+from eishil_bench.link.interface import UNTIMED, Timing
 
-MAGIC = b"EISHILJ1"
+MAGIC = b"EISHILJ2"
 MAX_RECORD_BYTES = 64 * 2**20
 _FRAME = struct.Struct("<II")
-_EXCHANGE = struct.Struct("<IHH")  # microseconds since the journal was opened, bytes of name, bytes of request
+_EXCHANGE = struct.Struct("<IIHH")  # round trip and interval in microseconds, bytes of name, bytes of request
+_LONGEST_us = 2**32 - 1
 
 HEADER, FILE, TRAJECTORY, EXCHANGE, NOTE = range(1, 6)
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request that was answered: bodies as on the wire, `elapsed_us` since the journal was opened."""
+    """A request that was answered: bodies as on the wire, and when the reply came."""
 
     name: str
     request: bytes
     reply: bytes
-    elapsed_us: int = 0
+    timing: Timing = UNTIMED
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,6 @@ class Journal:
     def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor
         self._path = path
-        self._opened_s = time.monotonic()
 
     @classmethod
     def create(cls, path: Path, header: Mapping[str, Any], files: Mapping[str, bytes]) -> Journal:
@@ -123,11 +123,11 @@ class Journal:
         """A trajectory begins; `about` has its `cell_id` and labels."""
         self._append(TRAJECTORY, _json(about))
 
-    def exchange(self, name: str, request: bytes, reply: bytes) -> None:
+    def exchange(self, name: str, request: bytes, reply: bytes, timing: Timing) -> None:
         """A request was answered."""
-        elapsed_us = int((time.monotonic() - self._opened_s) * 1e6) & 0xFFFFFFFF
         encoded = name.encode()
-        self._append(EXCHANGE, _EXCHANGE.pack(elapsed_us, len(encoded), len(request)) + encoded + request + reply)
+        times = (min(time_us, _LONGEST_us) for time_us in (timing.round_trip_us, timing.interval_us))
+        self._append(EXCHANGE, _EXCHANGE.pack(*times, len(encoded), len(request)) + encoded + request + reply)
 
     def note(self, event: str, **about: Any) -> None:
         """Anything else; `finished` closes a trajectory, `end` the run."""
@@ -163,8 +163,7 @@ class Journal:
 class Unrecorded(Journal):
     """For a run that nobody records."""
 
-    def __init__(self) -> None:
-        self._opened_s = 0.0
+    def __init__(self) -> None: ...
 
     def sync(self) -> None: ...
 
@@ -248,9 +247,9 @@ class _Reader:
 
 
 def _exchange(body: bytes) -> Exchange:
-    elapsed_us, name_bytes, request_bytes = _EXCHANGE.unpack_from(body)
+    round_trip_us, interval_us, name_bytes, request_bytes = _EXCHANGE.unpack_from(body)
     name, rest = body[_EXCHANGE.size :][:name_bytes], body[_EXCHANGE.size + name_bytes :]
-    return Exchange(name.decode(), rest[:request_bytes], rest[request_bytes:], elapsed_us)
+    return Exchange(name.decode(), rest[:request_bytes], rest[request_bytes:], Timing(round_trip_us, interval_us))
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

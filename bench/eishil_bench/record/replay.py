@@ -18,7 +18,7 @@ from eishil.filters.step import StepInput
 from eishil.filters.ukf import reference_filter
 from eishil.model import Model
 from eishil.progress import Progress
-from eishil_bench.link.exchange import LinkStatistics
+from eishil_bench.link.interface import LinkStatistics
 from eishil_bench.link.session import ID_BYTES, stream
 from eishil_bench.record.journal import Exchange, Recording, Section, read
 from eishil_bench.report.page import write_report

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from eishil.filters.scores import rms
-from eishil_bench.runs.compare import coverage, errors
+from eishil_bench.runs.compare import coverage, errors, undisturbed
 
 LABEL, REFERENCE, DEVICE, PRIOR = "#1f2328", "#2f6fab", "#d4622a", "#9aa4af"
 REFERENCE_WIDE = "#9dbfe0"  # lies under the device's line, which is nearly the same
@@ -108,13 +108,27 @@ def differences(table: pd.DataFrame) -> go.Figure:
 
 
 def counts(table: pd.DataFrame, clock: str) -> go.Figure:
-    """What each step cost, in the order in which the spectra were streamed."""
+    """What each step cost that no interrupt fell into, in the order in which the spectra were streamed."""
+    table = undisturbed(table)
     figure = _plain("spectrum, in the order streamed", clock.replace("_", " "))
     text = [f"{row.cell_id}, {row.device_n_used} of the points used" for row in table.itertuples()]
-    figure.add_trace(go.Scatter(y=table["count"], text=text, **_dots(DEVICE, 4, 0.55)))
+    figure.add_trace(go.Scatter(x=table.index, y=table["count"], text=text, **_dots(DEVICE, 4, 0.55)))
     figure.update_yaxes(tickformat=",", rangemode="normal")
     figure.update_layout(showlegend=False)
     return figure
+
+
+def round_trips(table: pd.DataFrame) -> go.Figure:
+    """From sending a spectrum to its estimate, for those that were sent once."""
+    round_trip_us = table["round_trip_us"].to_numpy()
+    return _histogram(round_trip_us[round_trip_us > 0] / 1e3, "round trip of a spectrum in ms", "spectra")
+
+
+def throughput(table: pd.DataFrame) -> go.Figure:
+    """Spectra per second that the link was busy, cell by cell."""
+    busy_us = table.groupby("cell_id")["interval_us"].agg(["size", "sum"])
+    per_s = (1e6 * busy_us["size"] / busy_us["sum"]).to_numpy()
+    return _histogram(per_s[np.isfinite(per_s)], "spectra per second of the link", "cells")
 
 
 def shown_cells(table: pd.DataFrame) -> list[str]:
@@ -158,6 +172,21 @@ def _dots(colour: str, size: int = 6, opacity: float = 1.0) -> Mapping[str, obje
 def _circles(colour: str) -> Mapping[str, object]:
     ring = {"color": "rgba(0,0,0,0)", "size": 11, "line": {"width": 1.6, "color": colour}}
     return {"mode": "lines+markers", "marker": ring, "line": {"color": colour, "width": 1, "dash": "dot"}}
+
+
+def _histogram(values: NDArray[np.float64], x_title: str, y_title: str) -> go.Figure:
+    """With the median as a line; bins by Freedman and Diaconis, at most 60, so that a late straggler is one bar."""
+    figure = _plain(x_title, y_title)
+    if not len(values):
+        return figure
+    edges = np.histogram_bin_edges(values, "fd" if len(values) > 1 else 1)
+    counts, edges = np.histogram(values, edges if len(edges) <= 61 else 60)
+    widths, middles = np.diff(edges), (edges[1:] + edges[:-1]) / 2
+    figure.add_trace(go.Bar(x=middles, y=counts, width=widths, marker={"color": DEVICE, "line": {"width": 0}}))
+    median = float(np.median(values))
+    figure.add_vline(x=median, line={"color": LABEL, "width": 1, "dash": "dot"}, annotation_text=f"median {median:.4g}")
+    figure.update_layout(showlegend=False)
+    return figure
 
 
 def _line(colour: str, *, width: float = 2, dash: str = "solid") -> Mapping[str, object]:

@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 from eishil.files import write_atomic
 from eishil_bench.firmware.baseline import load_baseline
 from eishil_bench.report import figures
-from eishil_bench.report.words import CLOCK_WORDS, bound_text, figure_text, headline, verdict_sentence
+from eishil_bench.report.words import CLOCK_WORDS, bound_text, figure_text, headline, left_out_text, verdict_sentence
 from eishil_bench.runs.results import Results
 
 PLOT_OPTIONS = {"displaylogo": False, "displayModeBar": False, "responsive": True}
@@ -36,6 +36,7 @@ def render(results: Results, table: pd.DataFrame) -> str:
         headline=headline(results),
         verdict_sentence=verdict_sentence(results),
         clock_words=CLOCK_WORDS[results.clock],
+        left_out=left_out_text(results.count_per_step) if results.count_per_step else "",
         plots={name: _embedded(figure, name) for name, figure in _plots(results, table).items()},
         shown_cells=len(figures.shown_cells(table)),
         baseline=load_baseline(),
@@ -50,6 +51,8 @@ def _plots(results: Results, table: pd.DataFrame) -> dict[str, go.Figure]:
         "errors": figures.error_histogram(table),
         "coverage": figures.coverage_curve(table),
         "differences": figures.differences(table),
+        "round_trips": figures.round_trips(table),
+        "throughput": figures.throughput(table),
     }
     return plots | ({"counts": figures.counts(table, results.clock)} if results.count_per_step else {})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eishil_bench.runs.results import Check, Interval, Results
+from eishil_bench.runs.results import Check, CountPerStep, Interval, Results
 
 CLOCK_WORDS = {
     "instructions": "executed instructions of the emulated core, not cycles",
@@ -34,6 +34,12 @@ def bound_text(check: Check) -> str:
     if check.at_least is not None and check.at_most is not None:
         return f"{least} to {most}"
     return f"≤ {most}" if check.at_most is not None else f"≥ {least}"
+
+
+def left_out_text(count: CountPerStep) -> str:
+    """How many counts are not the step's alone; empty where all are."""
+    steps = f"{count.left_out} step{'s' if count.left_out > 1 else ''}"
+    return f" {steps} that an interrupt fell into left out." if count.left_out else ""
 
 
 def headline(results: Results) -> list[tuple[str, str, str]]:

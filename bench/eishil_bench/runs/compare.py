@@ -88,10 +88,18 @@ def state_differences(table: pd.DataFrame, state_names: Sequence[str]) -> list[S
     ]
 
 
-def count_per_step(table: pd.DataFrame) -> CountPerStep:
-    """Median, 99th percentile and maximum of the count."""
-    count = table["count"].to_numpy()
-    return CountPerStep(median=float(np.median(count)), p99=float(np.percentile(count, 99)), max=int(count.max()))
+def count_per_step(table: pd.DataFrame) -> CountPerStep | None:
+    """Median, 99th percentile and maximum of the counts that no interrupt fell into; None where there is none."""
+    count = undisturbed(table)["count"].to_numpy()
+    if not len(count):
+        return None
+    p99, left_out = float(np.percentile(count, 99)), len(table) - len(count)
+    return CountPerStep(median=float(np.median(count)), p99=p99, max=int(count.max()), left_out=left_out)
+
+
+def undisturbed(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose count is the step's alone."""
+    return table[table["interrupts"] == 0]
 
 
 def soh_bands(table: pd.DataFrame) -> list[SohBand]:

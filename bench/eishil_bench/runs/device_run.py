@@ -15,16 +15,15 @@ import numpy as np
 from eishil import wire
 from eishil.errors import EishilError, SilenceError, TargetError
 from eishil.model import Model
-from eishil_bench.link.exchange import ByteStream, LinkStatistics, Request
+from eishil_bench.link.interface import UNTIMED, ByteStream, Exchanger, LinkStatistics, Request
+from eishil_bench.link.messages import request_body
 from eishil_bench.link.session import (
     DeviceStatus,
     DeviceStep,
-    Exchanger,
     Identity,
     Session,
     refuse_faults,
     refuse_stranger,
-    request_body,
     stream,
 )
 from eishil_bench.link.steady_link import SteadyLink
@@ -52,6 +51,7 @@ class RecordedLink:
     def __init__(self, name: str, exchanges: Sequence[Exchange], sizes: Mapping[str, int]) -> None:
         self.name = name
         self.statistics = LinkStatistics()
+        self.timing = UNTIMED
         self._exchanges = list(exchanges)
         self._sizes = sizes
         self._next = 0
@@ -69,6 +69,7 @@ class RecordedLink:
         dtype = wire.dtype(wire.BY_NAME[f"{name}_reply"], self._sizes)
         if len(recorded.reply) != dtype.itemsize:
             raise EishilError(f"the journal of {self.name} has a {name} reply of another length; run again")
+        self.timing = recorded.timing
         record: np.void = np.frombuffer(recorded.reply, dtype)[0]
         return record
 
@@ -99,6 +100,8 @@ class DeviceRun:
         Of the image that it should carry.
     link
         Takes the place of a link with the usual patience.
+    window
+        Requests on their way at a time; see `Session`.
     flash_command
         Puts the wanted image onto the device.
     """
@@ -111,11 +114,12 @@ class DeviceRun:
         link: Exchanger | None = None,
         logbook: Logbook | None = None,
         *,
+        window: int = 1,
         flash_command: str = "",
     ) -> None:
         self._device, self._model, self._build_id, self._flash_command = device, model, build_id, flash_command
         self._logbook = logbook or Logbook()
-        self._session = Session(device, model, link, self._logbook.journal.exchange)
+        self._session = Session(device, model, link, self._logbook.journal.exchange, window=window)
         self._before = _earlier_statistics(self._logbook)
         self._retried = False
         self.remarks: list[str] = []

@@ -11,8 +11,8 @@ import pandas as pd
 from eishil.filters.ekf import Ekf
 from eishil.model import Model
 from eishil.progress import Progress
-from eishil_bench.link.exchange import LinkStatistics
-from eishil_bench.link.session import DeviceStatus, DeviceStep, Exchanger, Identity
+from eishil_bench.link.interface import Exchanger, LinkStatistics
+from eishil_bench.link.session import DeviceStatus, DeviceStep, Identity
 from eishil_bench.record.logbook import Image, Logbook
 from eishil_bench.runs import compare, limits, run_table
 from eishil_bench.runs.device_run import Device, DeviceRun
@@ -41,6 +41,7 @@ def measure(
     *,
     link: Exchanger | None = None,
     logbook: Logbook | None = None,
+    window: int = 1,
     flash_command: str = "",
 ) -> Measurement:
     """Stream every trajectory, or take it from the logbook, and compare step by step.
@@ -52,7 +53,7 @@ def measure(
     TargetError
         The device is silent, is another one than is wanted, lost a step, or recorded a fault.
     """
-    run = DeviceRun(device, model, image.build_id, link, logbook, flash_command=flash_command)
+    run = DeviceRun(device, model, image.build_id, link, logbook, window=window, flash_command=flash_command)
     total = sum(len(trajectory.spectra) for trajectory in trajectories)
     rows: list[dict[str, Any]] = []
     for trajectory, answers in run.answers(trajectories):

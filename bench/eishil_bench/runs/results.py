@@ -19,15 +19,16 @@ class _Part(BaseModel):
 
 
 class CountPerStep(_Part):
-    """Cost of one estimator step, in units of `clock`."""
+    """Cost of one estimator step, in units of `clock`; `left_out` are steps that an interrupt fell into."""
 
     median: float
     p99: float
     max: int
+    left_out: int
 
 
 class LinkCounts(_Part):
-    """What the host saw of the link (`eishil_bench.link.exchange.LinkStatistics`)."""
+    """What the host saw of the link (`eishil_bench.link.interface.LinkStatistics`)."""
 
     frames: int
     retries: int
@@ -144,11 +145,12 @@ class Comparison(_Part):
 class Results(Comparison):
     """The whole file."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     recipe: str
     description: str
     target: str
     target_kind: str
+    window: int = 1  # requests on their way at a time
     board: str
     clock: Clock
     core_clock_Hz: int

@@ -3,7 +3,8 @@
 Columns: `cell_id`, `step`, `cycles`, `soc`, `soh` (label), `voltage_V`, `temperature_degC`; lists `z_real_ohm`,
 `z_imag_ohm` (F, as sent, NaN where masked) and `fit_real_ohm`, `fit_imag_ohm` (F, the float network at the reference's
 estimate); for `reference_` and `device_`: `soh`, `soh_sigma`, `nis`, `n_used`, `status`, lists `x` (n) and `P` (n n, by
-rows); `prior_soh`, `prior_soh_sigma`; `count`, in units of the results' clock.
+rows); `prior_soh`, `prior_soh_sigma`; `count`, in units of the results' clock, and the `interrupts` that fell into it;
+`round_trip_us` and `interval_us` of the reply (`eishil_bench.link.interface.Timing`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from eishil_bench.link.session import DeviceStep
 from eishil_bench.runs.stimulus import HeldOutSpectrum, ReferenceStep
 
 SOH = 0  # position among the readouts
+TIMING = ("round_trip_us", "interval_us")  # what no second run repeats
 
 
 def row(cell_id: str, spectrum: HeldOutSpectrum, reference: ReferenceStep, device: DeviceStep) -> dict[str, Any]:
@@ -45,6 +47,9 @@ def row(cell_id: str, spectrum: HeldOutSpectrum, reference: ReferenceStep, devic
         "prior_soh": float(reference.prior.readout[SOH]),
         "prior_soh_sigma": float(reference.prior.readout_sigma[SOH]),
         "count": device.count,
+        "interrupts": device.interrupts,
+        "round_trip_us": device.timing.round_trip_us,
+        "interval_us": device.timing.interval_us,
     }
 
 

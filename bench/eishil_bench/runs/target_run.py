@@ -122,6 +122,7 @@ def run_target(
         "description": workspace.recipe.description,
         "target": spec.name,
         "target_kind": spec.kind,
+        "window": spec.window,
         "run_table": workspace.run_table(spec.name).name,
         "provenance": stimulus.provenance,
     }
@@ -138,6 +139,7 @@ def run_target(
                 stimulus.trajectories,
                 progress,
                 logbook=logbook,
+                window=spec.window,
                 flash_command=_flash_command(workspace, spec, port),
             )
     about["run_table_sha256"] = run_table.save(measurement.table, workspace.run_table(spec.name))
