@@ -25,8 +25,8 @@ def workspace(folder: Path, text: str) -> Workspace:
     [
         (r'description = ".*"', 'description = "another text"', {"quantize"}),
         (r'name = ".*"', 'name = "another"', {"quantize"}),
-        (r"rounds = \d+", "rounds = 1", {"train", "quantize"}),
-        (r"mismatch_std = \[.*\]", "mismatch_std = [0.5]", {"quantize"}),
+        (r"epochs = \d+", "epochs = 1", {"train", "quantize"}),
+        (r"walk_std = \[.*\]", "walk_std = [0.5]", {"quantize"}),
         (r"z_relative_std = \S+", "z_relative_std = 0.5", {"quantize"}),
         (r"knee_probability = \S+", "knee_probability = 0.5", {"dataset"}),
         (r"\nseed = \d+", "\nseed = 3", {"dataset", "train", "quantize"}),

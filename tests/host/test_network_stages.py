@@ -28,8 +28,8 @@ ROOT = Path(__file__).parents[2]
 
 def small_recipe() -> Recipe:
     recipe = Recipe.load(ROOT / "datasets/recipes/first_light.toml")
-    network = {"hidden": [12, 12], "frequency_Hz": FREQUENCY_HZ.tolist(), "rounds": 4, "iterations_per_round": 100}
-    candidates = {"process_std_scale": [1.0], "mismatch_std": [0.005, 0.05], "n_latents": 4}
+    network = {"hidden": [12, 12], "frequency_Hz": FREQUENCY_HZ.tolist(), "epochs": 120, "batch": 64}
+    candidates = {"process_std_scale": [1.0], "mismatch_std": [0.0, 0.05], "n_latents": [4], "walk_std": [0.0]}
     return recipe.model_copy(
         update={
             "network": recipe.network.model_copy(update=network),
@@ -52,11 +52,12 @@ def test_stages_write_files_that_load(made: tuple[Path, dict[str, float]]) -> No
     network = load_float_network(folder / "model/network_float.onnx")
     report = json.loads((folder / "model/training.json").read_text())
     assert len(report["residual_rms_ln_ohm"]["validation"]) == model.n_observations == 8
-    assert len(report["loss_after_round"]) == 4
+    assert len(report["loss_of_epoch"]) == 120
     assert report["spectra"] == {"train": 600 + 12 * 8 - 1, "validation": 32}
     assert network.frequency_Hz.tolist() == model.frequency_Hz
     assert figures["int8_residual_ln_ohm"] < 0.02
-    assert model.provenance["chosen_on_validation"].endswith("mismatch 0.005 ln ohm")
+    assert model.provenance["chosen_on_validation"].endswith("mismatch 0 ln ohm")
+    assert figures["nis_per_observation"] == pytest.approx(1.0, abs=0.01)
 
 
 def test_estimates_on_held_out_cells_are_much_better_than_drift(made: tuple[Path, dict[str, float]]) -> None:

@@ -13,11 +13,19 @@ from eishil.dataset.recipe import NetworkRecipe, Recipe
 from eishil.filters import readout
 from eishil.filters.choice import Candidate, choose
 from eishil.filters.ekf import Ekf
-from eishil.filters.population import AgeingPath, latent_trajectories, random_walk
+from eishil.filters.population import (
+    AgeingPath,
+    at_other_speeds,
+    empirical_moments,
+    latent_trajectories,
+    level_and_velocity_moments,
+    random_walk,
+)
 from eishil.filters.replay import Estimates, MeasuredCell
 from eishil.model import Mode, Model
 from eishil.network.onnx_files import load_float_network
 from eishil.network.samples import NetworkSamples
+from eishil.network.soap import Schedule, loss_and_gradients, minimise
 from eishil.network.train import fit_network, residual_rms
 from eishil.progress import silent
 from support.random_models import random_estimator, random_steps
@@ -38,7 +46,7 @@ def smooth_samples(rng: np.random.Generator, n: int) -> NetworkSamples:
 
 
 def settings(**changes: object) -> NetworkRecipe:
-    values = {"hidden": [12, 12], "frequency_Hz": [0.1, 100.0], "seed": 3, "rounds": 3, "iterations_per_round": 60}
+    values = {"hidden": [12, 12], "frequency_Hz": [0.1, 100.0], "seed": 3, "epochs": 60, "batch": 64}
     return NetworkRecipe(**(values | changes))
 
 
@@ -46,7 +54,7 @@ def test_training_learns_a_circuit_and_does_so_again() -> None:
     rng = np.random.default_rng(0)
     train, fresh = smooth_samples(rng, 1500), smooth_samples(rng, 500)
     network, loss = fit_network(settings(), train, silent)
-    assert loss[0] > loss[1] > loss[2]
+    assert loss[0] > loss[10] > loss[-1]
     assert np.all(residual_rms(network, fresh) < 0.05 * fresh.ln_ohm.std())
     again, _ = fit_network(settings(), train, silent)
     for one, other in zip(network.weights, again.weights, strict=True):
@@ -74,7 +82,7 @@ def test_latent_trajectories_have_the_moments_of_the_population() -> None:
         AgeingPath(cycles, np.column_stack([a * (cycles / 900) ** p, b + a * cycles / 900]))
         for a, b, p in rng.uniform([0.1, 0.0, 0.5], [0.3, 0.1, 1.5], (40, 3))
     ]
-    process = latent_trajectories(paths, MODES, n_latents=16, n_nodes=10, std_scale=1.0)
+    process = latent_trajectories(empirical_moments(paths, 10), np.eye(2), n_latents=16, std_scale=1.0)
     trajectory = process.trajectory
     assert trajectory is not None
     assert trajectory.cycle_spacing == pytest.approx(100.0)
@@ -90,9 +98,87 @@ def test_a_path_that_ends_early_goes_on_with_its_last_slope() -> None:
     line = np.linspace(0.0, 1.0, 11)[:, None] * [1.0, 2.0]
     full, short = AgeingPath(np.linspace(0, 100, 11), line), AgeingPath(np.linspace(0, 50, 6), line[:6])
     bent = AgeingPath(full.cycles, line**2)
-    process = latent_trajectories([full, short, bent], MODES, n_latents=2, n_nodes=11, std_scale=1.0)
+    process = latent_trajectories(empirical_moments([full, short, bent], 11), np.eye(2), n_latents=2, std_scale=1.0)
     assert process.trajectory is not None
     np.testing.assert_allclose(process.trajectory.mean, (2 * line + line**2) / 3, atol=1e-12)
+
+
+def test_what_is_worth_more_is_kept_first() -> None:
+    """One latent for two independent modes of equal width takes the one that matters."""
+    rng = np.random.default_rng(4)
+    cycles = np.linspace(0.0, 100.0, 5)
+    paths = [AgeingPath(cycles, np.outer(cycles / 100, ends)) for ends in rng.normal(size=(50, 2))]
+    for first, worth in ((0, [4.0, 1.0]), (1, [1.0, 4.0])):
+        process = latent_trajectories(empirical_moments(paths, 5), np.diag(worth), n_latents=1, std_scale=1.0)
+        assert process.trajectory is not None
+        phi = np.abs(np.array(process.trajectory.phi)[-1, :, 0])
+        assert phi[first] > 3 * phi[1 - first]
+
+
+def test_latents_walk_by_what_is_said_over_a_life() -> None:
+    cycles = np.linspace(0.0, 500.0, 6)
+    paths = [AgeingPath(cycles, np.outer(cycles, ends)) for ends in np.random.default_rng(6).normal(size=(9, 2))]
+    process = latent_trajectories(empirical_moments(paths, 6), np.eye(2), 2, std_scale=1.5, walk_std=0.4)
+    assert [state.process_variance_per_cycle * 500.0 for state in process.states] == pytest.approx([0.16, 0.16])
+    np.testing.assert_allclose(process.priors[0].covariance, 2.25 * np.eye(2))
+
+
+def test_velocities_that_walk_have_the_covariance_of_their_simulation() -> None:
+    """Against paths whose velocity is changed at random in a thousand small steps."""
+    rng = np.random.default_rng(7)
+    cycles = np.linspace(0.0, 1000.0, 6)
+    ends = rng.normal([0.2, 0.4], [0.05, 0.1], (400, 2))
+    paths = [AgeingPath(cycles, rng.normal(0.0, 0.01, 2) + np.outer(cycles / 1000, end)) for end in ends]
+    moments = level_and_velocity_moments(paths, 6)
+    start = np.array([path.modes[0] for path in paths])
+    slope = np.array([path.modes[-1] - path.modes[0] for path in paths]) / 1000
+    n, steps = 4000, 1000
+    velocity = rng.normal(0, slope.std(axis=0), (n, 2))[:, None] + np.cumsum(
+        rng.normal(0, 1, (n, steps, 2)) * slope.std(axis=0) / np.sqrt(steps), axis=1
+    )
+    lives = rng.normal(0, start.std(axis=0), (n, 2))[:, None] + np.cumsum(velocity, axis=1)
+    simulated = np.cov(lives[:, [399, 999], 1].T)
+    covariance = moments.covariance.reshape(6, 2, 6, 2)
+    np.testing.assert_allclose(covariance[np.ix_([2, 5], [1], [2, 5], [1])].reshape(2, 2), simulated, rtol=0.1)
+    assert np.all(covariance[:, 0, :, 1] == 0)
+
+
+def test_a_path_at_another_speed_is_the_same_path_on_another_clock() -> None:
+    cycles = np.linspace(0.0, 100.0, 201)
+    path = AgeingPath(cycles, np.column_stack([np.sqrt(cycles), cycles**2]))
+    slow, fast = (at_other_speeds([path], (s, s), np.random.default_rng(0))[0] for s in (0.5, 2.0))
+    np.testing.assert_allclose(slow.modes[100], [5.0, 625.0])
+    np.testing.assert_allclose(fast.modes[50], path.modes[100])
+    end = path.modes[-1] - path.modes[-2]
+    np.testing.assert_allclose(fast.modes[-1], path.modes[-1] + 200 * end)
+
+
+def test_gradients_of_the_loss_agree_with_central_differences() -> None:
+    rng = np.random.default_rng(8)
+    sizes = ((5, 3), (4, 5), (2, 4))
+    parameters = [rng.normal(size=size) for size in sizes] + [rng.normal(size=size[0]) for size in sizes]
+    x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+    _, gradients = loss_and_gradients(parameters, x, y)
+    for k, gradient in enumerate(gradients):
+        for index in np.ndindex(gradient.shape):
+            moved = []
+            for step in (1e-6, -1e-6):
+                changed = [one.copy() for one in parameters]
+                changed[k][index] += step
+                moved.append(loss_and_gradients(changed, x, y)[0])
+            assert gradient[index] == pytest.approx((moved[0] - moved[1]) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+def test_training_gets_through_a_narrow_valley() -> None:
+    """A linear layer on inputs of very different and correlated sizes reaches what least squares does."""
+    rng = np.random.default_rng(9)
+    x = (rng.normal(size=(512, 4)) @ (rng.normal(size=(4, 4)) * [3.0, 1.0, 0.1, 0.03])).astype(np.float32)
+    y = (x @ rng.normal(size=(4, 2)) + 0.01 * rng.normal(size=(512, 2))).astype(np.float32)
+    design = np.column_stack([x, np.ones(512)])
+    least = np.mean((y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) ** 2)
+    start = [np.zeros((2, 4), np.float32), np.zeros(2, np.float32)]
+    trained = minimise(start, x, y, Schedule(300, 64, 0.1), rng, lambda done, loss: None)
+    assert loss_and_gradients(trained, x, y)[0] < 1.1 * least
 
 
 def test_score_asks_for_small_errors_and_honest_sigmas() -> None:
@@ -100,10 +186,11 @@ def test_score_asks_for_small_errors_and_honest_sigmas() -> None:
     error = np.random.default_rng(2).normal(0.0, 0.01, 1000)
 
     def score(scale: float, sigma: float) -> float:
-        return Estimates(scale * error, np.full(1000, sigma), label, label).negative_log_likelihood
+        return Estimates(scale * error, np.full(1000, sigma), label, label, label).negative_log_likelihood
 
     assert score(1.0, 0.01) < min(score(1.0, 0.002), score(1.0, 0.05), score(3.0, 0.03))
-    honest = Estimates(error, np.full(1000, 0.01), label, label)
+    honest = Estimates(error, np.full(1000, 0.01), label, label, label)
+    assert honest.nees_mean == pytest.approx(1.0, abs=0.15)
     assert honest.coverage(1.0) == pytest.approx(0.683, abs=0.04)
     assert honest.coverage(2.0) == pytest.approx(0.954, abs=0.02)
 

@@ -189,28 +189,33 @@ class MeasurementRecipe(_Section):
 
 
 class NetworkRecipe(_Section):
-    """Observation network, trained in `rounds` of `iterations_per_round` L-BFGS iterations with L2 penalty `alpha`."""
+    """Observation network, trained for `epochs` in batches of `batch`; the rate falls from `learning_rate` to 0."""
 
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1, max_length=3)]
     frequency_Hz: Annotated[_Frequencies, Field(max_length=16)]
     seed: Annotated[int, Field(ge=0)]
-    rounds: Annotated[int, Field(ge=1)] = 12
-    iterations_per_round: Annotated[int, Field(ge=1)] = 100
-    alpha: _NotNegative = 1e-6
+    epochs: Annotated[int, Field(ge=1)] = 200
+    batch: Annotated[int, Field(ge=1)] = 512
+    learning_rate: _Positive = 0.02
 
 
 class FilterRecipe(_Section):
     """Candidates that validation chooses from: every combination is replayed.
 
-    `process` is "random_walk" (states are the modes; `process_std_scale` multiplies the walk's standard deviation) or
-    "latent" (trajectories of `n_latents` constants; it multiplies their prior's). `mismatch_std`, a noise floor, is in
-    ln ohm.
+    `process` is "random_walk" (states are the modes), "level_velocity" (the modes' velocities are random walks) or
+    "latent" (lives are a mean and some latent constants, as in the training population). `process_std_scale` multiplies
+    the walk's standard deviation, or the prior's of the latents. The two last ones are expanded in `n_latents`, which
+    may wander by `walk_std` over a life. `mismatch_std`, a noise floor, is in ln ohm.
+
+    With `speed` the paths of training cells are used once more at speeds of ageing drawn from that range.
     """
 
-    process: Annotated[list[Literal["random_walk", "latent"]], Field(min_length=1)]
-    process_std_scale: Annotated[list[_Positive], Field(min_length=1)]
-    mismatch_std: Annotated[list[_NotNegative], Field(min_length=1)]
-    n_latents: Annotated[int, Field(ge=1, le=16)] = 12
+    process: Annotated[list[Literal["random_walk", "level_velocity", "latent"]], Field(min_length=1)]
+    process_std_scale: Annotated[list[_Positive], Field(min_length=1)] = [1.0]
+    mismatch_std: Annotated[list[_NotNegative], Field(min_length=1)] = [0.0]
+    n_latents: Annotated[list[Annotated[int, Field(ge=1, le=16)]], Field(min_length=1)] = [12]
+    walk_std: Annotated[list[_NotNegative], Field(min_length=1)] = [0.0]
+    speed: _PositiveRange | None = None
 
 
 class Recipe(_Section):

@@ -8,25 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
-from eishil.filters.ekf import Network
-from eishil.filters.population import AgeingPath, ProcessModel, latent_trajectories, random_walk
+from eishil.dataset.recipe import FilterRecipe
+from eishil.filters.ekf import Array, Network
+from eishil.filters.population import (
+    AgeingPath,
+    ProcessModel,
+    empirical_moments,
+    latent_trajectories,
+    level_and_velocity_moments,
+    random_walk,
+)
 from eishil.filters.replay import Estimates, MeasuredCell, replay
 from eishil.model import Mode, Model
 
 N_NODES = 31
+MOMENTS = {"latent": empirical_moments, "level_velocity": level_and_velocity_moments}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """`process` is "random_walk" or "latent"; `mismatch_std` in ln ohm."""
+    """A process model and a noise floor: `process` as in `FilterRecipe`, `mismatch_std` in ln ohm.
+
+    `n_latents` and `walk_std` belong to trajectories of latents: see `population.latent_trajectories`.
+    """
 
     process: str
     process_std_scale: float
     mismatch_std: float
+    n_latents: int = 0
+    walk_std: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.process}, process std x {self.process_std_scale:g}, mismatch {self.mismatch_std:g} ln ohm"
+        latents = f", {self.n_latents} latents that walk {self.walk_std:g}" if self.n_latents else ""
+        return (
+            f"{self.process}{latents}, process std x {self.process_std_scale:g}, mismatch {self.mismatch_std:g} ln ohm"
+        )
 
 
 @dataclass(frozen=True)
@@ -38,13 +56,26 @@ class Choice:
     estimates: Estimates
 
 
+def candidates(recipe: FilterRecipe) -> list[Candidate]:
+    """Every combination that the recipe names; a random walk has no latents to combine with."""
+    found = []
+    for process, scale, mismatch in product(recipe.process, recipe.process_std_scale, recipe.mismatch_std):
+        if process == "random_walk":
+            found.append(Candidate(process, scale, mismatch))
+        else:
+            latents = product(recipe.n_latents, recipe.walk_std)
+            found += [Candidate(process, scale, mismatch, *one) for one in latents]
+    return found
+
+
 def process_model(
-    candidate: Candidate, paths: Sequence[AgeingPath], modes: Sequence[Mode], n_latents: int
+    candidate: Candidate, paths: Sequence[AgeingPath], modes: Sequence[Mode], worth: Array
 ) -> ProcessModel:
-    """The process model of a candidate, from the training population."""
-    if candidate.process == "latent":
-        return latent_trajectories(paths, modes, n_latents, N_NODES, candidate.process_std_scale)
-    return random_walk(paths, modes, candidate.process_std_scale)
+    """The process model of a candidate, from the training population; `worth` as in `latent_trajectories`."""
+    if candidate.process == "random_walk":
+        return random_walk(paths, modes, candidate.process_std_scale)
+    moments = MOMENTS[candidate.process](paths, N_NODES)
+    return latent_trajectories(moments, worth, candidate.n_latents, candidate.process_std_scale, candidate.walk_std)
 
 
 def choose(
@@ -54,7 +85,7 @@ def choose(
     cells: Sequence[MeasuredCell],
     tick: Callable[[int, str], None],
 ) -> Choice:
-    """The candidate with the smallest negative log-likelihood of SOH on `cells`, with the unquantised `network`."""
+    """The candidate with the smallest negative log-likelihood of SOH on `cells`, with `network`."""
     best: Choice | None = None
     for done, candidate in enumerate(candidates, start=1):
         model = build(candidate)

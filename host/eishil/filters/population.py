@@ -1,4 +1,4 @@
-"""Process models from the ageing of a population: a random walk in the modes, or latent trajectories."""
+"""Process models from the ageing of a population: a random walk in the modes, or trajectories of latent constants."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 # A population of simulated cells may start from one and the same state; the filter still needs a prior with a width.
 LEAST_FRESH_STD_OF_RANGE = 1e-3
 LEAST_FRESH_STD = 1e-6  # of a mode that does not age at all
+LEAST_VARIANCE = 1e-12  # of a direction of lives, of the widest one's
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,15 @@ class AgeingPath:
 
     cycles: Array
     modes: Array
+
+
+@dataclass(frozen=True)
+class LifeMoments:
+    """Modes along lives: nodes `cycles` (N,) from 0 on, evenly spaced; `mean` (N, p); `covariance` (N p, N p)."""
+
+    cycles: Array
+    mean: Array
+    covariance: Array
 
 
 @dataclass(frozen=True)
@@ -55,35 +65,84 @@ def random_walk(paths: Sequence[AgeingPath], modes: Sequence[Mode], std_scale: f
     return ProcessModel(states, None, [prior])
 
 
-def latent_trajectories(
-    paths: Sequence[AgeingPath], modes: Sequence[Mode], n_latents: int, n_nodes: int, std_scale: float
-) -> ProcessModel:
-    """Expand the paths in `n_latents` constants a (Karhunen-Loeve): modes = mean(C) + Phi(C) a.
+def at_other_speeds(
+    paths: Sequence[AgeingPath], speed: tuple[float, float], rng: np.random.Generator
+) -> list[AgeingPath]:
+    """Every path once more, ageing faster or slower by a factor that is drawn evenly from `speed`.
 
-    The latents have unit variance in the population; `std_scale` widens them, because the next cell need not be one of
-    those that the expansion was made from. A path that ends early keeps its last slope up to the last node.
+    What a faster path would do after its end is not known: it goes on with its last slope.
     """
+    return [
+        AgeingPath(path.cycles, at_cycles(path, factor * path.cycles))
+        for path, factor in zip(paths, rng.uniform(*speed, len(paths)), strict=True)
+    ]
+
+
+def empirical_moments(paths: Sequence[AgeingPath], n_nodes: int) -> LifeMoments:
+    """Mean and covariance of the paths themselves. A path that ends early goes on with its last slope."""
     nodes = np.linspace(0.0, max(path.cycles[-1] for path in paths), n_nodes)
-    curves = np.array([_at_nodes(path, nodes) for path in paths])
-    mean = curves.mean(axis=0)
-    width = curves.std(axis=(0, 1))
-    width[width == 0] = 1.0
-    scaled = ((curves - mean) / width).reshape(len(paths), -1)
-    _, singular, directions = np.linalg.svd(scaled, full_matrices=False)
-    n_latents = min(n_latents, len(paths) - 1)
-    phi = (singular[:n_latents, None] / np.sqrt(len(paths) - 1)) * directions[:n_latents]
-    phi = phi.reshape(n_latents, n_nodes, len(modes)) * width
-    trajectory = Trajectory(cycle_spacing=float(nodes[1]), mean=mean.tolist(), phi=phi.transpose(1, 2, 0).tolist())
+    curves = np.array([at_cycles(path, nodes) for path in paths])
+    deviation = (curves - curves.mean(axis=0)).reshape(len(paths), -1)
+    return LifeMoments(nodes, curves.mean(axis=0), deviation.T @ deviation / (len(paths) - 1))
+
+
+def level_and_velocity_moments(paths: Sequence[AgeingPath], n_nodes: int) -> LifeMoments:
+    """Moments of paths whose velocity is a random walk, mode by mode: c = c_0 + v C + an integrated Wiener process.
+
+    Its three variances are the population's: that of fresh cells, that of mean slopes, and a walk that changes a
+    velocity within a life by as much as velocities differ. Integrated Wiener process: Rasmussen and Williams, Gaussian
+    Processes for Machine Learning, 2006, 6.3.1.
+    """
+    empirical = empirical_moments(paths, n_nodes)
+    C = empirical.cycles
+    life, n_modes = C[-1], empirical.mean.shape[1]
+    slope = np.array([(path.modes[-1] - path.modes[0]) / (path.cycles[-1] - path.cycles[0]) for path in paths])
+    fresh = np.array([path.modes[0] for path in paths])
+    less, more = np.minimum.outer(C, C), np.maximum.outer(C, C)
+    wiener = less**2 * (3 * more - less) / (6 * life)
+    covariance = np.zeros((n_nodes, n_modes, n_nodes, n_modes))
+    for p in range(n_modes):
+        covariance[:, p, :, p] = fresh[:, p].var() + slope[:, p].var() * (np.outer(C, C) + wiener)
+    return LifeMoments(C, empirical.mean, covariance.reshape(n_nodes * n_modes, -1))
+
+
+def latent_trajectories(
+    moments: LifeMoments, worth: Array, n_latents: int, std_scale: float, walk_std: float = 0.0
+) -> ProcessModel:
+    """Expand lives in `n_latents` constants a (Karhunen-Loeve): modes = mean(C) + Phi(C) a.
+
+    Parameters
+    ----------
+    worth
+        (n_modes, n_modes), positive definite: a deviation d of the modes weighs d^T worth d in what is kept.
+    std_scale
+        The latents have unit variance in the population; this widens them, because the next cell need not be one of
+        those that the expansion was made from.
+    walk_std
+        How far, in the population's standard deviations, a latent may wander over a life: stands for what the expansion
+        leaves out and for lives unlike those of the population.
+    """
+    n_nodes, n_modes = moments.mean.shape
+    root = np.linalg.cholesky(worth)
+    weigh = np.kron(np.eye(n_nodes), root)
+    variance, directions = np.linalg.eigh(weigh.T @ moments.covariance @ weigh)
+    n_latents = min(n_latents, int(np.sum(variance > LEAST_VARIANCE * variance[-1])))
+    kept = np.arange(len(variance))[: -n_latents - 1 : -1]
+    scaled = (directions[:, kept] * np.sqrt(variance[kept])).reshape(n_nodes, n_modes, n_latents)
+    phi = np.linalg.solve(root.T, scaled)
+    spacing, life = float(moments.cycles[1]), float(moments.cycles[-1])
+    trajectory = Trajectory(cycle_spacing=spacing, mean=moments.mean.tolist(), phi=phi.tolist())
+    walk = walk_std**2 / life
     states = [
-        State(name=f"latent_{i}", unit="1", drift_per_cycle=0.0, process_variance_per_cycle=0.0)
+        State(name=f"latent_{i}", unit="1", drift_per_cycle=0.0, process_variance_per_cycle=walk)
         for i in range(n_latents)
     ]
     covariance = std_scale**2 * np.eye(n_latents)
     return ProcessModel(states, trajectory, [Prior(weight=1.0, mean=[0.0] * n_latents, covariance=covariance.tolist())])
 
 
-def _at_nodes(path: AgeingPath, nodes: Array) -> Array:
-    """Modes (n_nodes, n_modes), continued beyond the path's end with its last slope."""
-    inside = np.array([np.interp(nodes, path.cycles, column) for column in path.modes.T]).T
+def at_cycles(path: AgeingPath, cycles: Array) -> Array:
+    """Modes (len(cycles), n_modes), continued beyond the path's end with its last slope."""
+    inside = np.array([np.interp(cycles, path.cycles, column) for column in path.modes.T]).T
     slope = (path.modes[-1] - path.modes[-2]) / (path.cycles[-1] - path.cycles[-2])
-    return np.asarray(inside + np.maximum(nodes - path.cycles[-1], 0.0)[:, None] * slope)
+    return np.asarray(inside + np.maximum(cycles - path.cycles[-1], 0.0)[:, None] * slope)

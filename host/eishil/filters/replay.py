@@ -41,16 +41,30 @@ class MeasuredCell:
 
 @dataclass(frozen=True)
 class Estimates:
-    """SOH estimate, its standard deviation and the label, of all steps of all cells, each (N,); NIS per observation."""
+    """SOH estimate, its standard deviation and the label, of all steps of all cells, each (N,).
+
+    `nis` (N,) is the normalised innovation squared of a spectrum, `n_used` (N,) its degrees of freedom.
+    """
 
     soh: Array
     sigma: Array
     label: Array
-    nis_per_observation: Array
+    nis: Array
+    n_used: Array
 
     @property
     def rmse(self) -> float:
         return rms(self.soh - self.label)
+
+    @property
+    def nis_mean(self) -> float:
+        """Normalised innovation squared per observation; 1 where S is what innovations scatter by."""
+        return float(self.nis.sum() / self.n_used.sum())
+
+    @property
+    def nees_mean(self) -> float:
+        """Mean squared error of SOH in units of its stated variance; 1 where the filter is honest."""
+        return rms((self.soh - self.label) / self.sigma) ** 2
 
     @property
     def negative_log_likelihood(self) -> float:
@@ -101,5 +115,6 @@ def replay(model: Model, network: Network, cells: Sequence[MeasuredCell]) -> Est
         soh=np.array([output.readout[0] for output in outputs]),
         sigma=np.array([output.readout_sigma[0] for output in outputs]),
         label=np.concatenate([cell.soh for cell in cells]),
-        nis_per_observation=np.array([output.nis / max(output.n_used, 1) for output in outputs]),
+        nis=np.array([output.nis for output in outputs]),
+        n_used=np.array([output.n_used for output in outputs]),
     )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from eishil.dataset.recipe import NetworkRecipe, Recipe
@@ -18,6 +16,7 @@ from eishil.files import write_atomic
 from eishil.network.mlp import Array, FloatNetwork
 from eishil.network.onnx_files import load_float_network, write_float_network
 from eishil.network.samples import NETWORK_INPUTS, NetworkSamples, network_samples
+from eishil.network.soap import Schedule, Single, minimise
 from eishil.progress import Progress
 
 FLOAT_FILE, TRAINING_FILE = "network_float.onnx", "training.json"
@@ -62,33 +61,29 @@ def train(recipe: Recipe, dataset_dir: Path, out_dir: Path, progress: Progress) 
 def fit_network(
     settings: NetworkRecipe, samples: NetworkSamples, progress: Progress
 ) -> tuple[FloatNetwork, list[float]]:
-    """Train the network; gives it with the loss after every round of L-BFGS.
-
-    The whole training set is one batch: for a network this small L-BFGS reaches a lower residual in the same time than
-    stochastic gradients do, and its result does not depend on an order of samples.
-    """
+    """Train the network; gives it with the loss of every epoch, the mean squared error over the outputs' scale."""
     scaling = Scaling.of(samples)
-    x = (samples.v - scaling.input_mean) / scaling.input_std
-    y = (samples.ln_ohm - scaling.output_mean) / scaling.output_std
-    regressor = MLPRegressor(
-        hidden_layer_sizes=tuple(settings.hidden),
-        activation="tanh",
-        solver="lbfgs",
-        alpha=settings.alpha,
-        max_iter=settings.iterations_per_round,
-        max_fun=10 * settings.iterations_per_round,
-        tol=0.0,
-        warm_start=True,
-        random_state=settings.seed,
-    )
-    loss = []
-    with warnings.catch_warnings(), threadpool_limits(BLAS_THREADS):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a round ends when its iterations are spent
-        for done in range(settings.rounds):
-            regressor.fit(x, y)
-            loss.append(float(regressor.loss_))
-            progress("train", done + 1, settings.rounds, f"loss {loss[-1]:.2e}")
-    return from_regressor(regressor, scaling, settings.frequency_Hz), loss
+    x = ((samples.v - scaling.input_mean) / scaling.input_std).astype(np.float32)
+    y = ((samples.ln_ohm - scaling.output_mean) / scaling.output_std).astype(np.float32)
+    rng = np.random.default_rng(settings.seed)
+    sizes = (x.shape[1], *settings.hidden, y.shape[1])
+    schedule = Schedule(settings.epochs, settings.batch, settings.learning_rate)
+    loss: list[float] = []
+
+    def tick(done: int, value: float) -> None:
+        loss.append(value)
+        progress("train", done, settings.epochs, f"loss {value:.2e}")
+
+    with threadpool_limits(BLAS_THREADS):
+        parameters = minimise(_random_start(sizes, rng), x, y, schedule, rng, tick)
+    return _network(parameters, scaling, settings.frequency_Hz), loss
+
+
+def _random_start(sizes: tuple[int, ...], rng: np.random.Generator) -> list[Single]:
+    """Weights of variance 1 / n_in, small biases: arguments of tanh of about 1 from standardised inputs."""
+    weights = [rng.standard_normal((n_out, n_in)) / np.sqrt(n_in) for n_in, n_out in pairwise(sizes)]
+    biases = [0.1 * rng.standard_normal(n_out) for n_out in sizes[1:]]
+    return [one.astype(np.float32) for one in (*weights, *biases)]
 
 
 def residual_rms(network: FloatNetwork, samples: NetworkSamples) -> Array:
@@ -97,10 +92,10 @@ def residual_rms(network: FloatNetwork, samples: NetworkSamples) -> Array:
     return np.asarray(np.sqrt(np.mean(error**2, axis=0)))
 
 
-def from_regressor(regressor: MLPRegressor, scaling: Scaling, frequency_Hz: list[float]) -> FloatNetwork:
-    """The network of a fitted regressor, with the scaling of its outputs folded into the last layer."""
-    weights = [weight.T.copy() for weight in regressor.coefs_]
-    biases = [bias.copy() for bias in regressor.intercepts_]
+def _network(parameters: list[Single], scaling: Scaling, frequency_Hz: list[float]) -> FloatNetwork:
+    """The network of trained parameters, with the scaling of its outputs folded into the last layer."""
+    arrays = [one.astype(np.float64) for one in parameters]
+    weights, biases = arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
     weights[-1] = scaling.output_std * weights[-1]
     biases[-1] = scaling.output_std * biases[-1] + scaling.output_mean
     return FloatNetwork(
@@ -120,5 +115,5 @@ def _report(
         "settings": settings.model_dump(),
         "spectra": {name: len(one.v) for name, one in samples.items()},
         "residual_rms_ln_ohm": {name: one.tolist() for name, one in residual.items()},
-        "loss_after_round": loss,
+        "loss_of_epoch": loss,
     }

@@ -1,0 +1,176 @@
+"""Put an estimator together from its parts: observation network, noise, process model, readouts.
+
+Process model, readouts and network come from training cells; residuals and every choice from validation cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eishil.dataset.measurement import measure
+from eishil.dataset.recipe import Recipe
+from eishil.dataset.tables import Dataset
+from eishil.errors import RecipeError
+from eishil.filters import readout
+from eishil.filters.choice import Candidate, process_model
+from eishil.filters.ekf import Ekf, Network
+from eishil.filters.population import AgeingPath, at_other_speeds
+from eishil.filters.replay import MeasuredCell, replay
+from eishil.model import IntegerNetwork, Mode, Model, Noise, Readout, SeriesTerm
+from eishil.network.integer import IntegerReference
+from eishil.network.mlp import Array, FloatNetwork
+from eishil.network.readout_fit import fit_readout, residual_std
+from eishil.network.samples import (
+    MODE_UNITS,
+    OHM_PER_MILLIOHM,
+    SERIES_MODE,
+    describe_modes,
+    frequency_columns,
+    modes_of,
+    network_samples,
+)
+
+LEAST_PATHS = 2
+SPEED_STREAM = 1_000_004  # apart from the streams of the data set
+SOH_INPUTS = ("lli", "lam_ne", "lam_pe")  # eSOH knows no other mode
+WORTH_SAMPLES = 400
+SOH_WORTH_STD = 0.003  # an error of SOH by this much weighs as much as one standard deviation of a spectrum
+CALIBRATION_ROUNDS = 3
+RIDGE = 1e-12
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every candidate model has in common.
+
+    `variance` (m,), in (ln ohm)^2, is that of the instrument and of the integer network on validation cells; `worth`
+    (p, p) as in `population.latent_trajectories`.
+    """
+
+    modes: list[Mode]
+    paths: list[AgeingPath]
+    network: IntegerNetwork
+    frequency_Hz: list[float]
+    variance: Array
+    readouts: list[Readout]
+    worth: Array
+
+
+def parts_of(
+    recipe: Recipe, train: Dataset, validation: Dataset, network: FloatNetwork, integer: IntegerNetwork
+) -> Parts:
+    """Fit everything but the network.
+
+    Raises
+    ------
+    RecipeError
+        There are not enough training trajectories to show how cells age.
+    """
+    held_out = network_samples(validation, network.frequency_Hz)
+    residual = IntegerReference(integer).evaluate(held_out.v)[0] - held_out.ln_ohm
+    parts = Parts(
+        modes=describe_modes(modes_of(train)),
+        paths=_paths(recipe, train),
+        network=integer,
+        frequency_Hz=network.frequency_Hz.tolist(),
+        variance=np.mean(residual**2, axis=0) + measurement_variance(recipe, validation, network.frequency_Hz),
+        readouts=[_soh_readout(train, validation)],
+        worth=np.eye(len(MODE_UNITS)),
+    )
+    in_modes = assemble(recipe, parts, Candidate("random_walk", 1.0, 0.0))
+    return replace(parts, worth=_worth_of_modes(in_modes, train, network))
+
+
+def assemble(recipe: Recipe, parts: Parts, candidate: Candidate) -> Model:
+    """The model of a candidate."""
+    n = len(parts.frequency_Hz)
+    process = process_model(candidate, parts.paths, parts.modes, parts.worth)
+    return Model(
+        name=recipe.name,
+        description=recipe.description,
+        modes=parts.modes,
+        states=process.states,
+        trajectory=process.trajectory,
+        priors=process.priors,
+        frequency_Hz=parts.frequency_Hz,
+        series_terms=[SeriesTerm(mode=SERIES_MODE, coefficient=[OHM_PER_MILLIOHM] * n + [0.0] * n)],
+        noise=Noise(
+            variance=(parts.variance + candidate.mismatch_std**2).tolist(),
+            voltage_std_V=recipe.measurement.voltage_std_V,
+            temperature_std_K=recipe.measurement.temperature_std_K,
+        ),
+        network=parts.network,
+        readouts=parts.readouts,
+        provenance={},
+    )
+
+
+def calibrated(model: Model, network: Network, cells: Sequence[MeasuredCell]) -> tuple[Model, float]:
+    """The model with its variances scaled so that NIS per observation on `cells` is 1, and the scale.
+
+    The state's own share of an innovation is not scaled, so that the scale is found by repetition.
+    """
+    variance, scale = np.array(model.noise.variance), 1.0
+    for _ in range(CALIBRATION_ROUNDS):
+        scale *= replay(model, network, cells).nis_mean
+        noise = model.noise.model_copy(update={"variance": (scale * variance).tolist()})
+        model = model.model_copy(update={"noise": noise})
+    return model, scale
+
+
+def measurement_variance(recipe: Recipe, dataset: Dataset, frequency_Hz: Array) -> Array:
+    """Mean squared effect of the instrument's noise on every observation, (m,), in (ln ohm)^2."""
+    columns = frequency_columns(dataset.frequency_Hz, frequency_Hz)
+    clean = dataset.z_ohm[:, columns]
+    noise = measure(dataset, recipe.measurement, recipe.seed).z_ohm[:, columns] - clean
+    relative = np.concatenate([noise.real / clean.real, noise.imag / clean.imag], axis=1)
+    return np.asarray(np.nanmean(relative**2, axis=0))
+
+
+def _paths(recipe: Recipe, train: Dataset) -> list[AgeingPath]:
+    paths = [
+        AgeingPath(cell.samples["cycles"].to_numpy(np.float64), modes_of(cell)) for _, cell in train.trajectories()
+    ]
+    if len(paths) < LEAST_PATHS:
+        raise RecipeError(f"population.train.trajectories: {LEAST_PATHS} or more show how cells age, not {len(paths)}")
+    if recipe.filter.speed is None:
+        return paths
+    return paths + at_other_speeds(paths, recipe.filter.speed, np.random.default_rng([recipe.seed, SPEED_STREAM]))
+
+
+def _soh_readout(train: Dataset, validation: Dataset) -> Readout:
+    """SOH as a function of the modes, from the eSOH labels of all samples that a cell can be."""
+    columns = [list(MODE_UNITS).index(name) for name in SOH_INPUTS]
+    labels = []
+    for dataset in (train, validation):
+        soh = dataset.samples["soh"].to_numpy(np.float64)
+        feasible = np.isfinite(soh)
+        labels.append((modes_of(dataset)[feasible][:, columns], soh[feasible]))
+    fitted = fit_readout("soh", SOH_INPUTS, *labels[0])
+    return fitted.model_copy(update={"residual_std": residual_std(fitted, *labels[1])})
+
+
+def _worth_of_modes(model: Model, train: Dataset, network: Network) -> Array:
+    """What a deviation of the modes is worth, (p, p): how well one spectrum shows it, and what it does to SOH.
+
+    Mean of J^T R^-1 J over spectra of training trajectories, plus the outer product of SOH's gradient. `model` has the
+    modes for states.
+    """
+    ekf = Ekf(model, network)
+    lives = train.select((train.samples["population"] == "trajectory").to_numpy())
+    lives = lives.select(slice(None, None, -(-len(lives) // WORTH_SAMPLES)))
+    modes = modes_of(lives)
+    information = np.zeros((model.n_modes, model.n_modes))
+    for mode, voltage_V, temperature_degC in zip(
+        modes, lives.samples["voltage_V"], lives.samples["temperature_degC"], strict=True
+    ):
+        line = ekf.linearise(mode, 0.0, voltage_V, temperature_degC)
+        if np.isfinite(line.H).all():
+            information += line.H.T @ np.linalg.solve(line.R, line.H) / len(modes)
+    names = [mode.name for mode in model.modes]
+    gradient = readout.evaluate(model.readouts[0], names, modes)[1].mean(axis=0) / SOH_WORTH_STD
+    information += RIDGE * np.trace(information) * np.eye(model.n_modes)
+    return np.asarray(information + np.outer(gradient, gradient))
