@@ -10,8 +10,8 @@
 /* First 8 bytes of the SHA-256 over the table. */
 #define WIRE_DIGEST {0xa9, 0xb9, 0x5a, 0x13, 0x69, 0x6d, 0xfd, 0x4f}
 
-#define WIRE_N_STATES 16U
-#define WIRE_N_COVARIANCE 136U
+#define WIRE_N_STATES 12U
+#define WIRE_N_COVARIANCE 78U
 #define WIRE_N_FREQUENCIES 11U
 #define WIRE_N_OBSERVATIONS 22U
 #define WIRE_N_INPUTS 6U
@@ -19,8 +19,8 @@
 #define WIRE_N_READOUTS 1U
 
 /* The longest bodies. */
-#define WIRE_REQUEST_BYTES_MAX 624U
-#define WIRE_REPLY_BYTES_MAX 640U
+#define WIRE_REQUEST_BYTES_MAX 376U
+#define WIRE_REPLY_BYTES_MAX 624U
 
 #define WIRE_HELLO_REQUEST 0x01U
 #define WIRE_HELLO_REPLY 0x81U
@@ -142,8 +142,8 @@ typedef struct {
     float readout[WIRE_N_READOUTS]; /* SOH first */
     float readout_sigma[WIRE_N_READOUTS];
 } wire_step_reply_t;
-_Static_assert(sizeof(wire_step_reply_t) == 640U, "wire_step_reply_t is padded");
-_Static_assert(offsetof(wire_step_reply_t, readout_sigma) == 636U, "wire_step_reply_t is padded");
+_Static_assert(sizeof(wire_step_reply_t) == 392U, "wire_step_reply_t is padded");
+_Static_assert(offsetof(wire_step_reply_t, readout_sigma) == 388U, "wire_step_reply_t is padded");
 
 /* Evaluate the observation network alone: the proof that it is the same integers everywhere. */
 typedef struct {
@@ -198,8 +198,8 @@ typedef struct {
     float state[WIRE_N_STATES]; /* of this filter */
     float covariance[WIRE_N_COVARIANCE]; /* upper triangle by rows */
 } wire_snapshot_reply_t;
-_Static_assert(sizeof(wire_snapshot_reply_t) == 628U, "wire_snapshot_reply_t is padded");
-_Static_assert(offsetof(wire_snapshot_reply_t, covariance) == 84U, "wire_snapshot_reply_t is padded");
+_Static_assert(sizeof(wire_snapshot_reply_t) == 380U, "wire_snapshot_reply_t is padded");
+_Static_assert(offsetof(wire_snapshot_reply_t, covariance) == 68U, "wire_snapshot_reply_t is padded");
 
 /* Put back what a snapshot gave, filters in order from 0; the estimator runs again after the last one. */
 typedef struct {
@@ -210,8 +210,8 @@ typedef struct {
     float state[WIRE_N_STATES]; /* of this filter */
     float covariance[WIRE_N_COVARIANCE]; /* upper triangle by rows */
 } wire_restore_request_t;
-_Static_assert(sizeof(wire_restore_request_t) == 624U, "wire_restore_request_t is padded");
-_Static_assert(offsetof(wire_restore_request_t, covariance) == 80U, "wire_restore_request_t is padded");
+_Static_assert(sizeof(wire_restore_request_t) == 376U, "wire_restore_request_t is padded");
+_Static_assert(offsetof(wire_restore_request_t, covariance) == 64U, "wire_restore_request_t is padded");
 
 typedef struct {
     uint32_t status; /* enum status */

@@ -22,7 +22,7 @@ from eishil.network.onnx_files import (
     write_integer_network,
 )
 from eishil.network.samples import NETWORK_INPUTS, NetworkSamples
-from eishil.network.train import Scaling, from_regressor
+from eishil.network.train import Scaling, network_of
 from support.random_models import random_estimator
 
 FIRST_LIGHT = Path(__file__).parents[2] / "datasets/models/first_light"
@@ -48,7 +48,8 @@ def test_float_file_is_the_network_that_scikit_learn_trained(tmp_path: Path) -> 
         hidden_layer_sizes=(9, 7), activation="tanh", solver="lbfgs", max_iter=9999, tol=0.1, random_state=0
     )
     expected = regressor.fit(x, y).predict(x) * scaling.output_std + scaling.output_mean
-    write_float_network(from_regressor(regressor, scaling, [0.01, 1.0, 10.0, 1000.0]), tmp_path / "float.onnx")
+    parameters = [*(weight.T for weight in regressor.coefs_), *regressor.intercepts_]
+    write_float_network(network_of(parameters, scaling, [0.01, 1.0, 10.0, 1000.0]), tmp_path / "float.onnx")
     np.testing.assert_allclose(run(tmp_path / "float.onnx", v), expected, atol=1e-4)
     np.testing.assert_allclose(load_float_network(tmp_path / "float.onnx").evaluate(v)[0], expected, atol=1e-5)
 

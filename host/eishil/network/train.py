@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from eishil.dataset.recipe import NetworkRecipe, Recipe
@@ -76,7 +78,7 @@ def fit_network(
 
     with threadpool_limits(BLAS_THREADS):
         parameters = minimise(_random_start(sizes, rng), x, y, schedule, rng, tick)
-    return _network(parameters, scaling, settings.frequency_Hz), loss
+    return network_of(parameters, scaling, settings.frequency_Hz), loss
 
 
 def _random_start(sizes: tuple[int, ...], rng: np.random.Generator) -> list[Single]:
@@ -92,8 +94,8 @@ def residual_rms(network: FloatNetwork, samples: NetworkSamples) -> Array:
     return np.asarray(np.sqrt(np.mean(error**2, axis=0)))
 
 
-def _network(parameters: list[Single], scaling: Scaling, frequency_Hz: list[float]) -> FloatNetwork:
-    """The network of trained parameters, with the scaling of its outputs folded into the last layer."""
+def network_of(parameters: Sequence[NDArray[np.floating]], scaling: Scaling, frequency_Hz: list[float]) -> FloatNetwork:
+    """The network of trained weights and then biases, with the scaling of its outputs folded into the last layer."""
     arrays = [one.astype(np.float64) for one in parameters]
     weights, biases = arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
     weights[-1] = scaling.output_std * weights[-1]
