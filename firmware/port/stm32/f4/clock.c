@@ -1,21 +1,14 @@
 #include "clock_plan.h"
 
 #include "chip.h"
+#include "hse.h"
+#include "pins.h"
 #include "registers.h"
 
-#define HSI_HZ 16000000UL
+/* 8 MHz from the ST-LINK's MCO, on OSC_IN of a Nucleo-64 (UM1724 6.7.1). */
+#define EXTERNAL_CLOCK HSE_SQUARE_WAVE
 
-/* 8 MHz from the ST-LINK's MCO arrives on OSC_IN of a Nucleo-64 as a square wave: bypass (UM1724 6.7.1). */
-static bool external_clock_start(void)
-{
-    RCC_CR |= RCC_CR_HSEBYP;
-    RCC_CR |= RCC_CR_HSEON;
-    if (chip_wait(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY)) {
-        return true;
-    }
-    RCC_CR &= ~(RCC_CR_HSEON | RCC_CR_HSEBYP);
-    return false;
-}
+#define HSI_HZ 16000000UL
 
 /* 2 MHz into the VCO, divided by 2 behind it (RM0390 6.3.2). Q and R are unused and within their limits. */
 static void pll_configure(bool external)
@@ -67,7 +60,7 @@ clock_tree_t chip_start_clock(void)
     RCC_APB1ENR |= RCC_APB1ENR_PWR;
     (void)RCC_APB1ENR;
     PWR_CR |= PWR_CR_VOS_SCALE_1;
-    pll_configure(external_clock_start());
+    pll_configure(hse_start(EXTERNAL_CLOCK));
     if (overdrive_enter() && chip_wait(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY) && switch_to_pll()) {
         const uint32_t core_Hz = clock_plan.core_MHz * 1000000U;
         return (clock_tree_t){.core_Hz = core_Hz, .uart_Hz = core_Hz / 4U};
@@ -85,9 +78,7 @@ void chip_route_uart(void)
     RCC_AHB1ENR |= RCC_AHB1ENR_GPIOA;
     RCC_APB1ENR |= RCC_APB1ENR_USART2;
     (void)RCC_APB1ENR;
-    GPIOA_MODER = (GPIOA_MODER & ~(0xFUL << 4)) | (0xAUL << 4); /* PA2, PA3: alternate function */
-    GPIOA_AFRL = (GPIOA_AFRL & ~(0xFFUL << 8)) | (0x77UL << 8); /* AF7: USART2 (datasheets, alternate functions) */
-    GPIOA_PUPDR = (GPIOA_PUPDR & ~(3UL << 6)) | (1UL << 6);     /* PA3 pulled up: silence without a cable */
+    pins_route_pa2_pa3(7); /* USART2 (datasheets, alternate functions) */
 }
 
 /* Oversampling by 16: BRR is the quotient itself (RM0390 25.4.4). */

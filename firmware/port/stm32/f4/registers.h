@@ -5,15 +5,14 @@
 #define EISHIL_PORT_STM32_REGISTERS_H
 
 #include "cortex_m.h"
+#include "timer2.h"
+#include "watchdog.h"
 
 #define LAST_IRQ 96 /* RM0390 10.1.3; the F411 has fewer (RM0383, "Interrupts and events") */
 
 /* Reset and clock control, RM0390 6.3. A peripheral's clock needs a moment after its bit: read the register back before
  * touching the peripheral (ES0298, "Delay after an RCC peripheral clock enabling"). */
 #define RCC_CR              REGISTER(0x40023800UL)
-#define RCC_CR_HSEON        BIT(16)
-#define RCC_CR_HSERDY       BIT(17)
-#define RCC_CR_HSEBYP       BIT(18)
 #define RCC_CR_PLLON        BIT(24)
 #define RCC_CR_PLLRDY       BIT(25)
 #define RCC_PLLCFGR         REGISTER(0x40023804UL)
@@ -85,22 +84,9 @@
 /* TIM2, RM0390 17.4 */
 #define TIM2_CLOCK        RCC_APB1ENR
 #define TIM2_CLOCK_ENABLE BIT(0)
-#define TIM2_CR1          REGISTER(0x40000000UL)
-#define TIM_CR1_CEN       BIT(0)
-#define TIM2_EGR          REGISTER(0x40000014UL)
-#define TIM_EGR_UG        BIT(0)
-#define TIM2_CNT          REGISTER(0x40000024UL)
-#define TIM2_PSC          REGISTER(0x40000028UL)
-#define TIM2_ARR          REGISTER(0x4000002CUL)
 
 /* Independent watchdog, RM0390 20.4; debug freeze, RM0390 33.16.4 */
-#define IWDG_KR           REGISTER(0x40003000UL)
-#define IWDG_KR_FEED      0xAAAAUL
-#define IWDG_KR_UNLOCK    0x5555UL
-#define IWDG_KR_START     0xCCCCUL
-#define IWDG_PR           REGISTER(0x40003004UL)
-#define IWDG_PR_DIV64     4UL
-#define IWDG_RLR          REGISTER(0x40003008UL)
+#define IWDG_BASE         0x40003000UL
 #define DEBUG_FREEZE      REGISTER(0xE0042008UL) /* DBGMCU_APB1_FZ */
 #define DEBUG_FREEZE_IWDG BIT(12)
 

@@ -1,20 +1,14 @@
 #include "chip.h"
+#include "hse.h"
+#include "pins.h"
 #include "registers.h"
+
+/* The 24 MHz crystal X3 of the board (UM2505, "HSE clock"). */
+#define EXTERNAL_CLOCK HSE_CRYSTAL
 
 #define HSI_HZ       16000000UL
 #define PLL_HZ       170000000UL
 #define SETTLE_TURNS 200U /* over 1 us at 85 MHz */
-
-/* The 24 MHz crystal X3 of the board (UM2505, "HSE clock"). */
-static bool external_clock_start(void)
-{
-    RCC_CR |= RCC_CR_HSEON;
-    if (chip_wait(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY)) {
-        return true;
-    }
-    RCC_CR &= ~RCC_CR_HSEON;
-    return false;
-}
 
 /* 4 MHz into the VCO, 340 MHz out (RM0440, "Reset and clock control": 2.66 to 16 MHz in, 96 to 344 MHz out). */
 static bool pll_start(bool external)
@@ -50,7 +44,7 @@ static bool switch_to_pll(void)
 /* The core comes up on the HSI at 16 MHz. */
 clock_tree_t chip_start_clock(void)
 {
-    if (pll_start(external_clock_start()) && switch_to_pll()) {
+    if (pll_start(hse_start(EXTERNAL_CLOCK)) && switch_to_pll()) {
         return (clock_tree_t){.core_Hz = PLL_HZ, .uart_Hz = PLL_HZ};
     }
     RCC_CFGR = RCC_CFGR_SW_HSI;
@@ -66,9 +60,7 @@ void chip_route_uart(void)
     RCC_AHB2ENR |= RCC_AHB2ENR_GPIOA;
     RCC_APB1ENR2 |= RCC_APB1ENR2_LPUART1;
     (void)RCC_APB1ENR2;
-    GPIOA_MODER = (GPIOA_MODER & ~(0xFUL << 4)) | (0xAUL << 4); /* PA2, PA3: alternate function */
-    GPIOA_AFRL = (GPIOA_AFRL & ~(0xFFUL << 8)) | (0xCCUL << 8); /* AF12: LPUART1 (datasheet, alternate functions) */
-    GPIOA_PUPDR = (GPIOA_PUPDR & ~(3UL << 6)) | (1UL << 6);     /* PA3 pulled up: silence without a cable */
+    pins_route_pa2_pa3(12); /* LPUART1 (datasheet, alternate functions) */
 }
 
 /* An LPUART divides 256 times its clock (RM0440, LPUART, "baud rate generation"). */

@@ -1,20 +1,12 @@
 #include "chip.h"
+#include "hse.h"
 #include "registers.h"
+
+/* 8 MHz from the ST-LINK's MCO (UM1974, "OSC clock supply"). */
+#define EXTERNAL_CLOCK HSE_SQUARE_WAVE
 
 #define HSI_HZ 64000000UL
 #define PLL_HZ 400000000UL
-
-/* 8 MHz from the ST-LINK's MCO (UM1974, "OSC clock supply"): bypass. */
-static bool external_clock_start(void)
-{
-    RCC_CR |= RCC_CR_HSEBYP;
-    RCC_CR |= RCC_CR_HSEON;
-    if (chip_wait(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY)) {
-        return true;
-    }
-    RCC_CR &= ~(RCC_CR_HSEON | RCC_CR_HSEBYP);
-    return false;
-}
 
 /* The supply has to be confirmed once after power-on before the scale can be changed; scale 1 reaches 400 MHz on every
  * revision of the chip, scale 0 and 480 MHz only on revision V (RM0433, "Power control", voltage scaling). */
@@ -64,7 +56,7 @@ static void fall_back(void)
 /* The core comes up on the HSI at 64 MHz. */
 clock_tree_t chip_start_clock(void)
 {
-    if (voltage_raise() && pll_start(external_clock_start()) && switch_to_pll()) {
+    if (voltage_raise() && pll_start(hse_start(EXTERNAL_CLOCK)) && switch_to_pll()) {
         return (clock_tree_t){.core_Hz = PLL_HZ, .uart_Hz = PLL_HZ / 4U};
     }
     fall_back();

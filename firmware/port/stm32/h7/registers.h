@@ -4,14 +4,14 @@
 #define EISHIL_PORT_STM32_REGISTERS_H
 
 #include "cortex_m.h"
+#include "timer2.h"
+#include "uart_isr.h"
+#include "watchdog.h"
 
 #define LAST_IRQ 149 /* RM0433, "Nested vectored interrupt controllers", vector table */
 
 /* "Reset and clock control" */
 #define RCC_CR                 REGISTER(0x58024400UL)
-#define RCC_CR_HSEON           BIT(16)
-#define RCC_CR_HSERDY          BIT(17)
-#define RCC_CR_HSEBYP          BIT(18)
 #define RCC_CR_PLL1ON          BIT(24)
 #define RCC_CR_PLL1RDY         BIT(25)
 #define RCC_CFGR               REGISTER(0x58024410UL)
@@ -70,41 +70,15 @@
 #define GPIOD_AFRH  REGISTER(0x58020C24UL)
 
 /* "Universal synchronous/asynchronous receiver transmitter", USART3 */
-#define UART_CR1             REGISTER(0x40004800UL)
-#define UART_CR1_UE          BIT(0)
-#define UART_CR1_RE          BIT(2)
-#define UART_CR1_TE          BIT(3)
-#define UART_CR1_RXNEIE      BIT(5)
-#define UART_BRR             REGISTER(0x4000480CUL)
-#define UART_STATUS          REGISTER(0x4000481CUL) /* ISR */
-#define UART_STATUS_ORE      BIT(3)
-#define UART_STATUS_RXNE     BIT(5)
-#define UART_STATUS_TXE      BIT(7)
-#define UART_ICR             REGISTER(0x40004820UL)
-#define UART_CLEAR_OVERRUN() (UART_ICR = BIT(3))
-#define UART_RECEIVED        REGISTER(0x40004824UL) /* RDR: reading it clears RXNE */
-#define UART_TRANSMIT        REGISTER(0x40004828UL) /* TDR */
-#define UART_IRQ             39U
+#define UART_BASE 0x40004800UL
+#define UART_IRQ  39U
 
 /* "General-purpose timers (TIM2/TIM3/TIM4/TIM5)" */
 #define TIM2_CLOCK        RCC_APB1LENR
 #define TIM2_CLOCK_ENABLE BIT(0)
-#define TIM2_CR1          REGISTER(0x40000000UL)
-#define TIM_CR1_CEN       BIT(0)
-#define TIM2_EGR          REGISTER(0x40000014UL)
-#define TIM_EGR_UG        BIT(0)
-#define TIM2_CNT          REGISTER(0x40000024UL)
-#define TIM2_PSC          REGISTER(0x40000028UL)
-#define TIM2_ARR          REGISTER(0x4000002CUL)
 
 /* "Independent watchdog"; "Debug infrastructure", DBGMCU_APB4FZ1 */
-#define IWDG_KR           REGISTER(0x58004800UL)
-#define IWDG_KR_FEED      0xAAAAUL
-#define IWDG_KR_UNLOCK    0x5555UL
-#define IWDG_KR_START     0xCCCCUL
-#define IWDG_PR           REGISTER(0x58004804UL)
-#define IWDG_PR_DIV64     4UL
-#define IWDG_RLR          REGISTER(0x58004808UL)
+#define IWDG_BASE         0x58004800UL
 #define DEBUG_FREEZE      REGISTER(0x5C001054UL)
 #define DEBUG_FREEZE_IWDG BIT(18)
 

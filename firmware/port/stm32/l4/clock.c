@@ -1,5 +1,10 @@
 #include "chip.h"
+#include "hse.h"
+#include "pins.h"
 #include "registers.h"
+
+/* 8 MHz from the ST-LINK's MCO, where the board's solder bridges let it through (UM1724, "OSC clock"). */
+#define EXTERNAL_CLOCK HSE_SQUARE_WAVE
 
 #define HSI_HZ 16000000UL
 #define PLL_HZ 80000000UL
@@ -13,18 +18,6 @@ static bool internal_clock_start(void)
     }
     RCC_CFGR = (RCC_CFGR & ~RCC_CFGR_SW_MASK) | RCC_CFGR_SW_HSI;
     return chip_wait(&RCC_CFGR, RCC_CFGR_SWS_MASK, RCC_CFGR_SWS_HSI);
-}
-
-/* 8 MHz from the ST-LINK's MCO, where the board's solder bridges let it through (UM1724, "OSC clock"). */
-static bool external_clock_start(void)
-{
-    RCC_CR |= RCC_CR_HSEBYP;
-    RCC_CR |= RCC_CR_HSEON;
-    if (chip_wait(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY)) {
-        return true;
-    }
-    RCC_CR &= ~(RCC_CR_HSEON | RCC_CR_HSEBYP);
-    return false;
 }
 
 /* 8 MHz into the VCO, 160 MHz out (RM0351, "Reset and clock control": 4 to 16 MHz in, 64 to 344 MHz out). */
@@ -53,7 +46,7 @@ clock_tree_t chip_start_clock(void)
     if (!internal_clock_start()) {
         return (clock_tree_t){.core_Hz = HSI_HZ / 4U, .uart_Hz = HSI_HZ / 4U};
     }
-    if (pll_start(external_clock_start()) && switch_to_pll()) {
+    if (pll_start(hse_start(EXTERNAL_CLOCK)) && switch_to_pll()) {
         return (clock_tree_t){.core_Hz = PLL_HZ, .uart_Hz = PLL_HZ};
     }
     RCC_CFGR = RCC_CFGR_SW_HSI;
@@ -69,9 +62,7 @@ void chip_route_uart(void)
     RCC_AHB2ENR |= RCC_AHB2ENR_GPIOA;
     RCC_APB1ENR1 |= RCC_APB1ENR1_USART2;
     (void)RCC_APB1ENR1;
-    GPIOA_MODER = (GPIOA_MODER & ~(0xFUL << 4)) | (0xAUL << 4); /* PA2, PA3: alternate function */
-    GPIOA_AFRL = (GPIOA_AFRL & ~(0xFFUL << 8)) | (0x77UL << 8); /* AF7: USART2 (datasheet, alternate functions) */
-    GPIOA_PUPDR = (GPIOA_PUPDR & ~(3UL << 6)) | (1UL << 6);     /* PA3 pulled up: silence without a cable */
+    pins_route_pa2_pa3(7); /* USART2 (datasheet, alternate functions) */
 }
 
 /* Oversampling by 16: BRR is the quotient itself (RM0351, USART, "baud rate generation"). */
