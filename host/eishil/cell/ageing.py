@@ -20,7 +20,6 @@ from eishil.cell import esoh
 from eishil.cell.constants import ACTIVE_FRACTIONS
 from eishil.cell.linearise import CellInputs
 from eishil.cell.parameters import scalar
-from eishil.cell.reasons import X_100_LIMIT
 from eishil.units import ZERO_CELSIUS_K
 
 Floats = NDArray[np.float64]
@@ -96,7 +95,6 @@ def snapshot(
         contact_resistance_ohm=ones * np.asarray(aged.contact_resistance_mOhm) * 1e-3,
         factors=others,
     )
-    # Some sets, ORegan2022 with 0.9997, are full when fresh: the limit is for what ageing adds.
-    x_100_limit = max(X_100_LIMIT, fresh.x_100[0] * (1 + 1e-9))
-    reason = np.where(~state.feasible, "infeasible", np.where(state.x_100 > x_100_limit, "x_100", ""))
+    full = state.x_100 > esoh.x_100_limit(parameter_set)
+    reason = np.where(~state.feasible, "infeasible", np.where(full, "x_100", ""))
     return Snapshot(inputs, state.capacity_Ah, state.capacity_Ah / own.capacity_Ah, theta_n, theta_p, reason)

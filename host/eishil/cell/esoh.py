@@ -23,6 +23,7 @@ import pybamm
 from numpy.typing import NDArray
 
 from eishil.cell.parameters import parameter_values, scalar, unusable
+from eishil.cell.reasons import X_100_LIMIT
 
 Floats = NDArray[np.float64]
 EDGE = 1e-6  # PyBaMM's distance of a stoichiometry from 0 and 1
@@ -104,6 +105,11 @@ def fresh_state(parameter_set: str) -> ElectrodeSoh:
     """ESOH of the parameter set's own fresh cell, S = 1."""
     cell = fresh_cell(parameter_set)
     return solve(cell, *(np.array([Q]) for Q in (cell.Q_n_Ah, cell.Q_p_Ah, cell.Q_Li_Ah)))
+
+
+def x_100_limit(parameter_set: str) -> float:
+    """How full the negative electrode may be: some sets, ORegan2022 with 0.9997, are full when fresh."""
+    return max(X_100_LIMIT, float(fresh_state(parameter_set).x_100[0]) * (1 + 1e-9))
 
 
 def _range(potential: Any) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from eishil.cell.parameters import INPUTS, discretised
 from eishil.cell.schedule import Pattern
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -115,28 +116,34 @@ def linearise(parameter_set: str, model: str, mesh: str | Mesh, constants: tuple
     return replace(differentiate(discrete, (*INPUTS.values(), *constants)), constants=constants)
 
 
-def differentiate(discrete: Any, names: tuple[str, ...]) -> Linearisation:
-    """The functions of a discretised model whose current is a state; p has its inputs in the order of `names`."""
-    p = casadi.MX.sym("p", len(names))
+def differentiate(discrete: Any, names: tuple[str, ...], held: Indices | None = None) -> Linearisation:
+    """The functions of a discretised model whose current is a state.
+
+    p has its inputs in the order of `names`, and then the states that are `held`: they do not move, and y, F and the
+    pattern are without them.
+    """
+    total = discrete.concatenated_initial_conditions.shape[0]
+    held = np.empty(0, np.intp) if held is None else held
+    free = np.setdiff1d(np.arange(total), held)
+    p, y = casadi.MX.sym("p", len(names) + len(held)), casadi.MX.sym("y", len(free))
+    states = casadi.vertcat(y, p[len(names) :])[np.argsort(np.concatenate([free, held])).tolist()]
     inputs = {name: p[i] for i, name in enumerate(names)}
-    start = discrete.concatenated_initial_conditions.to_casadi(inputs=inputs)
-    n = start.shape[0]
-    y = casadi.MX.sym("y", n)
+    start = discrete.concatenated_initial_conditions.to_casadi(inputs=inputs)[free.tolist()]
     F = casadi.vertcat(
-        discrete.concatenated_rhs.to_casadi(t=0, y=y, inputs=inputs),
-        discrete.concatenated_algebraic.to_casadi(t=0, y=y, inputs=inputs),
-    )
+        discrete.concatenated_rhs.to_casadi(t=0, y=states, inputs=inputs),
+        discrete.concatenated_algebraic.to_casadi(t=0, y=states, inputs=inputs),
+    )[free.tolist()]
     V, current_A = (
-        discrete.get_processed_variable(name).to_casadi(t=0, y=y, inputs=inputs)
+        discrete.get_processed_variable(name).to_casadi(t=0, y=states, inputs=inputs)
         for name in ("Voltage [V]", "Current [A]")
     )
     local, sparsity = _local(casadi.Function("model", [y, p], [F, V]), _current_scale_A(y, current_A))
     pattern = Pattern(
-        n=n,
+        n=len(free),
         row=np.array(sparsity.row(), np.int32),
         column_start=np.array(sparsity.colind(), np.int32),
-        mass=_mass(discrete),
-        current=_current(discrete),
+        mass=_mass(discrete)[free],
+        current=int(np.searchsorted(free, _current(discrete))),
     )
     initial_state = _expanded(casadi.Function("initial_state", [p], [casadi.densify(start)]))
     return Linearisation(initial_state, local, pattern)

@@ -131,11 +131,11 @@ def simulation(values: Any, model: str, mesh: Mesh) -> Any:
     values.update({name: "[input]" for name in INPUTS.values()}, check_already_exists=False)
     # Isothermal models read the ambient temperature, lumped ones the initial one: they are one input here.
     values.update({"Initial temperature [K]": pybamm.InputParameter(INPUTS["temperature_K"])})
-    built = _with_mean_of_quotient(getattr(pybamm.lithium_ion, model)(OPTIONS))
+    built = with_mean_of_quotient(getattr(pybamm.lithium_ion, model)(OPTIONS))
     return pybamm.EISSimulation(built, parameter_values=values, **on_mesh(built, mesh))
 
 
-def _with_mean_of_quotient(model: Any) -> Any:
+def with_mean_of_quotient(model: Any) -> Any:
     """The model with the mean salt concentration, where it is a state (SPMe), as the mean over x of eps c / eps.
 
     PyBaMM takes a porosity that is another constant in each part of the cell to be independent of x and returns

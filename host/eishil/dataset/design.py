@@ -36,15 +36,16 @@ def design(recipe: Recipe) -> pd.DataFrame:
 
 def _trajectory(recipe: Recipe, split: str, population: PopulationRecipe, number: int) -> pd.DataFrame:
     rng = generator(recipe.seed, split, "trajectory", number)
-    steps = recipe.ageing.steps
+    ageing = recipe.ageing_paths()
+    steps = ageing.steps
     cell = f"{split}-t{number:05d}"
-    modes = ageing_path(recipe.ageing, rng)
+    modes = ageing_path(ageing, rng)
     return _frame(
         cell=np.full(steps, cell),
         split=split,
         population="trajectory",
         step=np.arange(steps),
-        cycles=np.arange(steps) * recipe.ageing.cycles_per_step,
+        cycles=np.arange(steps) * ageing.cycles_per_step,
         soc=rng.uniform(*population.soc, steps),
         temperature_degC=rng.uniform(*population.temperature_degC, steps),
         modes=modes,
@@ -88,7 +89,9 @@ def _snapshots(recipe: Recipe, split: str, population: PopulationRecipe) -> pd.D
         cycles=np.full(population.snapshots, np.nan),
         soc=_between(population.soc, share[:, -2], "soc"),
         temperature_degC=_between(population.temperature_degC, share[:, -1], "temperature_degC"),
-        modes={name: _between(getattr(recipe.ageing, name).box, share[:, k], name) for k, name in enumerate(MODES)},
+        modes={
+            name: _between(getattr(recipe.ageing_paths(), name).box, share[:, k], name) for k, name in enumerate(MODES)
+        },
     )
 
 

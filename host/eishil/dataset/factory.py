@@ -214,8 +214,7 @@ def _verdicts(
     """Columns of all samples from what was solved for the feasible ones."""
     size = len(state.reason)
     verdict = quality.judge(batch.z_ohm, frequency_Hz, batch.consistency_residual, batch.solve_residual)
-    failed = ~(batch.solve_residual <= quality.SOLVE_LIMIT)
-    status = np.where(failed, "failed", np.where(batch.pivoted, "pivoted", "static"))
+    status = quality.solver_status(batch.pivoted, batch.solve_residual)
     return {
         "voltage_V": _spread(size, feasible, batch.voltage_V, np.nan),
         "reason": np.where(state.reason != "", state.reason, _spread(size, feasible, verdict, "")),

@@ -47,6 +47,11 @@ def judge(
     return np.select(list(failed.values()), list(failed), default="")
 
 
+def solver_status(pivoted: NDArray[np.bool_], solve_residual: NDArray[np.float64]) -> NDArray[np.str_]:
+    """How each sample (S,) was solved: "static", "pivoted" or "failed"."""
+    return np.where(~(solve_residual <= SOLVE_LIMIT), "failed", np.where(pivoted, "pivoted", "static"))
+
+
 def check_identities(samples: pd.DataFrame) -> None:
     """Every sample is there once and every cell in one split.
 

@@ -6,67 +6,35 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    WrapValidator,
-    field_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, field_serializer, model_validator
 
 from eishil.cell.constants import CONSTANTS, SPREAD_GROUPS
+from eishil.dataset.recipe_types import (
+    CelsiusRange,
+    Fraction,
+    FractionRange,
+    Frequencies,
+    LossRange,
+    NotNegative,
+    NotNegativeRange,
+    Positive,
+    PositiveRange,
+    Section,
+)
+from eishil.dataset.simulation_recipe import SimulationRecipe
 from eishil.errors import RecipeError
 from eishil.files import sha256_file
 from eishil.validation import first_mistake
 
-DATASET_SECTIONS = ("seed", "cell", "impedance", "ageing", "population")
+DATASET_SECTIONS = ("seed", "cell", "impedance", "ageing", "simulation", "population")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-def _interval(given: Any, validate: Callable[[Any], tuple[float, float]]) -> tuple[float, float]:
-    if not isinstance(given, list | tuple) or len(given) != 2:
-        raise ValueError(f"has to be two numbers, [lowest, highest], not {given!r}")
-    low, high = validate(given)
-    if low > high:
-        raise ValueError(f"has to be [lowest, highest], not [{low:g}, {high:g}]")
-    return low, high
-
-
-def _rising(values: list[float]) -> list[float]:
-    if any(a >= b for a, b in itertools.pairwise(values)):
-        raise ValueError("has to rise from each frequency to the next")
-    return values
-
-
-_Fraction = Annotated[float, Field(ge=0, le=1)]
-_Loss = Annotated[float, Field(ge=0, lt=1)]
-_Positive = Annotated[float, Field(gt=0)]
-_NotNegative = Annotated[float, Field(ge=0)]
-_Celsius = Annotated[float, Field(ge=-60, le=100)]
-_Frequencies = Annotated[list[_Positive], Field(min_length=1, strict=False), AfterValidator(_rising)]
-
-# TOML has arrays, not tuples: these are lax about that and strict about what is in them.
-_FractionRange = Annotated[tuple[_Fraction, _Fraction], Field(strict=False), WrapValidator(_interval)]
-_LossRange = Annotated[tuple[_Loss, _Loss], Field(strict=False), WrapValidator(_interval)]
-_PositiveRange = Annotated[tuple[_Positive, _Positive], Field(strict=False), WrapValidator(_interval)]
-_NotNegativeRange = Annotated[tuple[_NotNegative, _NotNegative], Field(strict=False), WrapValidator(_interval)]
-_CelsiusRange = Annotated[tuple[_Celsius, _Celsius], Field(strict=False), WrapValidator(_interval)]
-
-
-class SpreadRecipe(_Section):
+class SpreadRecipe(Section):
     """How a constant varies from cell to cell, as a factor on the parameter set's value.
 
     "normal": 1 + `std` n, "lognormal": exp(`std` n), where n is standard normal and within -3..3.
@@ -83,7 +51,7 @@ def _known_constants(given: dict[str, SpreadRecipe]) -> dict[str, SpreadRecipe]:
     return given
 
 
-class CellRecipe(_Section):
+class CellRecipe(Section):
     """Which PyBaMM cell and how it is discretised; see `eishil.cell.parameters`.
 
     A `parameter_set` that ends in .json is a file beside the recipe; loading adds its SHA-256, or compares it with one
@@ -109,40 +77,40 @@ class CellRecipe(_Section):
         return {name: (grouped | given)[name] for name in CONSTANTS if name in grouped | given}
 
 
-class ImpedanceRecipe(_Section):
+class ImpedanceRecipe(Section):
     """The points of every spectrum, rising."""
 
-    frequency_Hz: _Frequencies
+    frequency_Hz: Frequencies
 
 
-class LossRecipe(_Section):
+class LossRecipe(Section):
     """How a fraction that is lost (of lithium, of active material) grows; see `AgeingRecipe`."""
 
-    start: _LossRange
-    end: _LossRange
-    exponent: _PositiveRange
-    box: _LossRange
+    start: LossRange
+    end: LossRange
+    exponent: PositiveRange
+    box: LossRange
 
 
-class FilmRecipe(_Section):
+class FilmRecipe(Section):
     """How the SEI thickens, in nm; its logarithm follows the path."""
 
-    start: _PositiveRange
-    end: _PositiveRange
-    exponent: _PositiveRange
-    box: _PositiveRange
+    start: PositiveRange
+    end: PositiveRange
+    exponent: PositiveRange
+    box: PositiveRange
 
 
-class ContactRecipe(_Section):
+class ContactRecipe(Section):
     """How the contact resistance grows, in mOhm."""
 
-    start: _NotNegativeRange
-    end: _NotNegativeRange
-    exponent: _PositiveRange
-    box: _NotNegativeRange
+    start: NotNegativeRange
+    end: NotNegativeRange
+    exponent: PositiveRange
+    box: NotNegativeRange
 
 
-class AgeingRecipe(_Section):
+class AgeingRecipe(Section):
     """Ageing paths: a mode goes from `start` towards `end` as s(u), u = 0..1 over a life.
 
     s(u) = (speed u)^exponent, plus with probability `knee_probability` a knee: gain ((u - onset) / (1 - onset))^2 after
@@ -151,11 +119,11 @@ class AgeingRecipe(_Section):
     """
 
     steps: Annotated[int, Field(ge=2, le=99)]
-    cycles_per_step: _Positive
-    speed: _PositiveRange
-    knee_probability: _Fraction
-    knee_onset: _FractionRange
-    knee_gain: _NotNegativeRange
+    cycles_per_step: Positive
+    speed: PositiveRange
+    knee_probability: Fraction
+    knee_onset: FractionRange
+    knee_gain: NotNegativeRange
     lli: LossRecipe
     lam_ne: LossRecipe
     lam_pe: LossRecipe
@@ -163,43 +131,50 @@ class AgeingRecipe(_Section):
     contact_resistance_mOhm: ContactRecipe
 
 
-class PopulationRecipe(_Section):
-    """Cells of one split: trajectories have `ageing.steps` spectra each, snapshots one."""
+class PopulationRecipe(Section):
+    """Cells of one split: trajectories have `ageing.steps` spectra each, snapshots one, `simulated` cells as many as
+    their life has.
+    """
 
     trajectories: Annotated[int, Field(ge=0, le=99_999)] = 0
     snapshots: Annotated[int, Field(ge=0, le=999_999)] = 0
-    soc: _FractionRange
-    temperature_degC: _CelsiusRange
+    simulated: Annotated[int, Field(ge=0, le=99_999)] | None = None
+    soc: FractionRange
+    temperature_degC: CelsiusRange
 
 
-class PopulationsRecipe(_Section):
+class PopulationsRecipe(Section):
     """The three splits. No cell is in two of them."""
 
     train: PopulationRecipe
     validation: PopulationRecipe
     test: PopulationRecipe
 
+    def count(self, *kinds: str) -> int:
+        """Cells of these kinds ("trajectories", "snapshots", "simulated") in all splits."""
+        return sum(getattr(split, kind) or 0 for split in (self.train, self.validation, self.test) for kind in kinds)
 
-class MeasurementRecipe(_Section):
+
+class MeasurementRecipe(Section):
     """Noise that `measurement.measure` puts on clean spectra."""
 
-    z_relative_std: _NotNegative
-    voltage_std_V: _NotNegative
-    temperature_std_K: _NotNegative
+    z_relative_std: NotNegative
+    voltage_std_V: NotNegative
+    temperature_std_K: NotNegative
 
 
-class NetworkRecipe(_Section):
+class NetworkRecipe(Section):
     """Observation network, trained for `epochs` in batches of `batch`; the rate falls from `learning_rate` to 0."""
 
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1, max_length=3)]
-    frequency_Hz: Annotated[_Frequencies, Field(max_length=16)]
+    frequency_Hz: Annotated[Frequencies, Field(max_length=16)]
     seed: Annotated[int, Field(ge=0)]
     epochs: Annotated[int, Field(ge=1)] = 200
     batch: Annotated[int, Field(ge=1)] = 512
-    learning_rate: _Positive = 0.02
+    learning_rate: Positive = 0.02
 
 
-class FilterRecipe(_Section):
+class FilterRecipe(Section):
     """Candidates that validation chooses from: every combination is replayed.
 
     `process` is "random_walk" (states are the modes), "level_velocity" (the modes' velocities are random walks) or
@@ -211,14 +186,14 @@ class FilterRecipe(_Section):
     """
 
     process: Annotated[list[Literal["random_walk", "level_velocity", "latent"]], Field(min_length=1)]
-    process_std_scale: Annotated[list[_Positive], Field(min_length=1)] = [1.0]
-    mismatch_std: Annotated[list[_NotNegative], Field(min_length=1)] = [0.0]
-    n_latents: Annotated[list[Annotated[int, Field(ge=1, le=16)]], Field(min_length=1)] = [12]
-    walk_std: Annotated[list[_NotNegative], Field(min_length=1)] = [0.0]
-    speed: _PositiveRange | None = None
+    process_std_scale: Annotated[list[Positive], Field(min_length=1)] = Field(default=[1.0])
+    mismatch_std: Annotated[list[NotNegative], Field(min_length=1)] = Field(default=[0.0])
+    n_latents: Annotated[list[Annotated[int, Field(ge=1, le=16)]], Field(min_length=1)] = Field(default=[12])
+    walk_std: Annotated[list[NotNegative], Field(min_length=1)] = Field(default=[0.0])
+    speed: PositiveRange | None = None
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """Everything a run depends on."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
@@ -226,7 +201,8 @@ class Recipe(_Section):
     seed: Annotated[int, Field(ge=0)]
     cell: CellRecipe
     impedance: ImpedanceRecipe
-    ageing: AgeingRecipe
+    ageing: AgeingRecipe | None = None
+    simulation: SimulationRecipe | None = None
     population: PopulationsRecipe
     measurement: MeasurementRecipe
     network: NetworkRecipe
@@ -237,7 +213,34 @@ class Recipe(_Section):
         missing = sorted(set(self.network.frequency_Hz) - set(self.impedance.frequency_Hz))
         if missing:
             raise ValueError(f"network.frequency_Hz: {missing[0]:g} Hz is not one of impedance.frequency_Hz")
+        self._check_origins()
         return self
+
+    def _check_origins(self) -> None:
+        snapshot, simulated = self.population.count("trajectories", "snapshots"), self.population.count("simulated")
+        if snapshot and self.ageing is None:
+            raise ValueError("ageing: this table is missing; trajectories and snapshots need it")
+        if simulated and self.simulation is None:
+            raise ValueError("simulation: this table is missing; simulated cells need it")
+        if simulated and self.cell.spread:
+            raise ValueError("cell.spread: simulated cells have no spread of constants; use simulation.rates")
+        if snapshot and simulated and self.simulation and not self.simulation.beside_snapshots:
+            raise ValueError(
+                "population: there are simulated cells beside trajectories or snapshots, whose labels have another"
+                " origin; if that is meant, say simulation.beside_snapshots = true"
+            )
+
+    def ageing_paths(self) -> AgeingRecipe:
+        """The section `ageing`.
+
+        Raises
+        ------
+        RecipeError
+            It is missing: the recipe has simulated cells alone.
+        """
+        if self.ageing is None:
+            raise RecipeError("ageing: this table is missing; trajectories and snapshots need it")
+        return self.ageing
 
     def dataset_sha256(self) -> str:
         """SHA-256 of the sections that shape the data set: the others may change without making it again."""

@@ -113,7 +113,7 @@ def bound_of(
 def population_lives(recipe: Recipe) -> Floats:
     """Modes (N, K, 5) of cells drawn anew from the recipe's population: its moments without a sample's scatter."""
     rng = np.random.default_rng([recipe.seed, POPULATION_STREAM])
-    drawn = np.array([physical_modes(ageing_path(recipe.ageing, rng)) for _ in range(POPULATION_LIVES)])
+    drawn = np.array([physical_modes(ageing_path(recipe.ageing_paths(), rng)) for _ in range(POPULATION_LIVES)])
     assert drawn.shape[2] == N_MODES
     return drawn
 

@@ -1,0 +1,106 @@
+"""Impedance of a cell that was aged by simulation: its own state, linearised where it rests.
+
+The model is the one that aged, with its side reactions frozen and the double layer as states, on the same mesh. All
+states are taken over by name; from SPM or SPMe to DFN an electrode's one value goes to every point. What the ageing
+model does not know, the double layers and algebraic states, is solved for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pybamm
+from numpy.typing import NDArray
+
+from eishil.cell.impedance import Batch, ImpedanceSolver, planned
+from eishil.cell.linearise import differentiate
+from eishil.cell.mechanisms import CONTACT, TEMPERATURE, Mechanisms, ageing_parameters
+from eishil.cell.mesh import named_mesh
+from eishil.cell.parameters import on_mesh, with_mean_of_quotient
+from eishil.cell.simulation import Conditions, Rested
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+INPUT_NAMES = (TEMPERATURE, CONTACT)
+DOUBLE_LAYER = "surface potential difference [V]"  # ends the names of its states
+# States that do not move while the reactions are frozen, or that only count what flowed.
+HELD = (
+    "apacity [A.h]", "crack length [m]", "Loss of lithium due to", "active material volume fraction", "SEI",
+    "plating concentration", "dead lithium",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RestedSolver:
+    """Linearised model for rested cells of one setup; `discrete` is PyBaMM's discretised model.
+
+    `held` are its states that do not move, `follows` those among the others that follow from the rest.
+    """
+
+    discrete: Any
+    solver: ImpedanceSolver
+    held: Indices
+    follows: Indices
+
+    def solve(self, cell: Rested, conditions: Conditions, frequency_Hz: Floats) -> Batch:
+        """Impedance of one cell, a batch of one.
+
+        `voltage_V` is that of the linearised model; it has to be that of the rested one.
+        """
+        inputs = _inputs(conditions)
+        states = _initial(self.discrete, inputs)
+        self._take_over(cell.solution, states)
+        p = np.concatenate([list(inputs.values()), states[self.held]])
+        y = np.delete(states, self.held)
+        return self.solver.solve_at(y[None], p[None], frequency_Hz, follows=self.follows)
+
+    def _take_over(self, solution: Any, states: Floats) -> None:
+        """Fill in the last state's values by name, where it has them."""
+        last = solution.last_state
+        known = last.all_models[-1].variables
+        for variable, slices in self.discrete.y_slices.items():
+            if variable.name in known:
+                value = last[variable.name].entries[..., -1].ravel(order="F")
+                states[slices[0]] = (value - _number(variable.reference)) / _number(variable.scale)
+
+
+def _number(symbol: Any) -> float:
+    return float(np.asarray(symbol.evaluate()).ravel()[0])
+
+
+def _inputs(conditions: Conditions) -> dict[str, float]:
+    given = conditions.inputs(ageing=False)
+    return {name: given[name] for name in INPUT_NAMES}
+
+
+def _initial(discrete: Any, inputs: dict[str, float]) -> Floats:
+    """Initial conditions in PyBaMM's scaled units."""
+    return np.array(discrete.concatenated_initial_conditions.evaluate(0, inputs=inputs), float).ravel()
+
+
+@cache
+def rested_solver(parameter_set: str, mechanisms: Mechanisms, model: str, mesh: str) -> RestedSolver:
+    """Build the solver once per process."""
+    options = mechanisms.options() | {"surface form": "differential"}
+    built = with_mean_of_quotient(getattr(pybamm.lithium_ion, model)(options))
+    values = ageing_parameters(parameter_set, mechanisms, frozen=True)
+    simulation = pybamm.EISSimulation(built, parameter_values=values, **on_mesh(built, named_mesh(mesh)))
+    simulation.build()
+    discrete = simulation.built_model
+    held = _positions(discrete, lambda name: any(part in name for part in HELD))
+    layers = _positions(discrete, lambda name: name.endswith(DOUBLE_LAYER))
+    inputs = {TEMPERATURE: 298.15, CONTACT: 1e-3}
+    start = _initial(discrete, inputs)
+    y, p = np.delete(start, held), np.concatenate([list(inputs.values()), start[held]])
+    solver = planned(differentiate(discrete, INPUT_NAMES, held), y[None], p[None])
+    return RestedSolver(discrete, solver, held, layers - np.searchsorted(held, layers))
+
+
+def _positions(discrete: Any, chosen: Callable[[str], bool]) -> Indices:
+    """Rising positions of the states whose names are chosen."""
+    parts = [slices[0] for variable, slices in discrete.y_slices.items() if chosen(variable.name)]
+    return np.unique(np.concatenate([np.arange(part.start, part.stop) for part in parts]))

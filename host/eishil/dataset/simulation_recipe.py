@@ -1,0 +1,86 @@
+"""The section `simulation` of a recipe: cells that age by being cycled, `population.SPLIT.simulated` of them.
+
+What the keys do is told in `eishil.cell.mechanisms` and `eishil.cell.protocols`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from eishil.dataset.recipe_types import CelsiusRange, Fraction, NotNegativeRange, PositiveRange, Section
+
+ProtocolId = Literal["cc_cycling", "dst", "wltp_class3b", "calendar_rest"]
+SeiLaw = Literal[
+    "solvent-diffusion limited",
+    "reaction limited",
+    "electron-migration limited",
+    "interstitial-diffusion limited",
+    "ec reaction limited",
+]
+
+
+class LoadRecipe(Section):
+    """What the protocol leaves open; see `eishil.cell.protocols.Load`."""
+
+    charge_rate: Annotated[float, Field(gt=0, le=3)] = 0.3
+    discharge_rate: Annotated[float, Field(gt=0, le=3)] = 1.0
+    peak_W_per_Wh: Annotated[float, Field(gt=0, le=10)] = 1.5
+    averaging_s: Literal[1, 2, 5, 10, 20, 30, 60] = 10
+    storage_soc: Fraction = 0.9
+
+
+class MechanismsRecipe(Section):
+    """What ages the cells; see `eishil.cell.mechanisms.Mechanisms`."""
+
+    sei: SeiLaw = "solvent-diffusion limited"
+    plating: Literal["none", "reversible", "partially reversible"] = "partially reversible"
+    porosity: bool = True
+    stress: bool = True
+
+
+class RatesRecipe(Section):
+    """Factors on the parameter set's rates; a cell draws each from its range, evenly in the logarithm, for life."""
+
+    sei: PositiveRange = (1.0, 1.0)
+    plating: PositiveRange = (1.0, 1.0)
+    dead_lithium: PositiveRange = (1.0, 1.0)
+    lam_ne: PositiveRange = (1.0, 1.0)
+    lam_pe: PositiveRange = (1.0, 1.0)
+    cracking: PositiveRange = (1.0, 1.0)
+
+
+class SimulationRecipe(Section):
+    """Cells repeat `protocol` until `end_repetitions` or SOH `end_soh`, with spectra on the way.
+
+    `model` ages and `cell.model` is measured. One simulated repetition stands for `rate_scaling` of them: the rates of
+    what accumulates are multiplied by it. A cell ages at one temperature and has one contact resistance, both drawn
+    from their ranges; where it is measured is drawn from `population.SPLIT`.
+    """
+
+    protocol: ProtocolId
+    model: Literal["SPM", "SPMe", "DFN"] = "SPMe"
+    repetitions_per_spectrum: Annotated[int, Field(ge=1)]
+    end_repetitions: Annotated[int, Field(ge=1)]
+    end_soh: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    rate_scaling: Annotated[int, Field(ge=1, le=100)] = 1
+    temperature_degC: CelsiusRange
+    contact_resistance_mOhm: NotNegativeRange = (0.0, 0.0)
+    beside_snapshots: bool = False
+    load: LoadRecipe = LoadRecipe()
+    mechanisms: MechanismsRecipe = MechanismsRecipe()
+    rates: RatesRecipe = RatesRecipe()
+
+    @model_validator(mode="after")
+    def _check(self) -> SimulationRecipe:
+        if self.repetitions_per_spectrum % self.rate_scaling:
+            raise ValueError(
+                f"repetitions_per_spectrum: {self.repetitions_per_spectrum} is not a multiple of rate_scaling,"
+                f" {self.rate_scaling}"
+            )
+        return self
+
+    def spectra(self) -> int:
+        """Spectra of a cell that lives to the end, the fresh one included."""
+        return 1 + self.end_repetitions // self.repetitions_per_spectrum
