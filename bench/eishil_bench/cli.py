@@ -146,6 +146,33 @@ def report(recipe: RecipePath, out: BuildRoot = BUILD_ROOT) -> None:
     commands.report(recipe, out)
 
 
+@app.command()
+def identify(
+    recipe: RecipePath,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there as well")] = None,
+    periods: Annotated[float, typer.Option(min=0.5, max=1000.0, help="Periods of a sine that are measured")] = 3.0,
+    out: BuildRoot = BUILD_ROOT,
+    workers: Workers = 0,
+) -> None:
+    """Tell how good any estimator could be (Cramér-Rao), and which frequencies tell most."""
+    from eishil_bench.studies import identify
+
+    identify.command(recipe, out, json, periods, workers)
+
+
+@app.command()
+def robustness(
+    recipe: RecipePath,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there as well")] = None,
+    out: BuildRoot = BUILD_ROOT,
+    workers: Workers = 0,
+) -> None:
+    """Run the estimator on cells and measurements that are not as it was told."""
+    from eishil_bench.studies import robustness
+
+    robustness.command(recipe, out, json, workers)
+
+
 bench = typer.Typer(help="Measure what things cost.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bench, name="bench")
 

@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import ceil, erf, sqrt
+from math import erf, sqrt
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
 from eishil.filters.scores import rms
+from eishil_bench.report.style import (
+    DEVICE,
+    LABEL,
+    PRIOR,
+    REFERENCE,
+    circles,
+    dots,
+    legend,
+    line,
+    multiples,
+    outer_titles,
+    plain,
+)
 from eishil_bench.runs.compare import coverage, errors, undisturbed
 
-LABEL, REFERENCE, DEVICE, PRIOR = "#1f2328", "#2f6fab", "#d4622a", "#9aa4af"
-REFERENCE_WIDE = "#9dbfe0"  # lies under the device's line, which is nearly the same
 DEVICE_BAND = "rgba(212, 98, 42, 0.16)"
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
-GRID = "#e7e9ec"
+REFERENCE_WIDE = "#9dbfe0"  # lies under the device's line, which is nearly the same
 SHOWN_CELLS, CELL_COLUMNS = 12, 4
 SHOWN_SPECTRA, SPECTRUM_COLUMNS = 6, 3
-ROW_HEIGHT_px = 190
 
 
 def soh_trajectories(table: pd.DataFrame) -> go.Figure:
     """Label, reference, device and its band of two sigma, for cells from the best to the worst, evenly by rank."""
     cells = shown_cells(table)
-    figure = _multiples(len(cells), CELL_COLUMNS, [_cell_title(table, cell) for cell in cells], shared=True)
+    figure = multiples(len(cells), CELL_COLUMNS, [_cell_title(table, cell) for cell in cells], shared=True)
     for index, cell_id in enumerate(cells):
         cell = table[table["cell_id"] == cell_id]
         for trace in _soh_traces(cell, legend=index == 0):
             figure.add_trace(trace, row=index // CELL_COLUMNS + 1, col=index % CELL_COLUMNS + 1)
     figure.update_yaxes(tickformat=".0%")
-    figure.update_layout(legend=_legend())
-    _outer_titles(figure, len(cells), CELL_COLUMNS, "equivalent full cycles", "SOH")
+    figure.update_layout(legend=legend())
+    outer_titles(figure, len(cells), CELL_COLUMNS, "equivalent full cycles", "SOH")
     return figure
 
 
@@ -45,12 +52,12 @@ def nyquist_fits(table: pd.DataFrame, frequency_Hz: list[float]) -> go.Figure:
         f"{row.cell_id} · SOH {row.soh:.3f} · SOC {row.soc:.2f} · {row.temperature_degC:.0f} °C"
         for row in rows.itertuples()
     ]
-    figure = _multiples(len(rows), SPECTRUM_COLUMNS, titles, shared=False)
+    figure = multiples(len(rows), SPECTRUM_COLUMNS, titles, shared=False)
     labels = [f"{frequency:g} Hz" for frequency in frequency_Hz]
     for index, row in enumerate(rows.itertuples()):
         place = {"row": index // SPECTRUM_COLUMNS + 1, "col": index % SPECTRUM_COLUMNS + 1}
         order = np.argsort(frequency_Hz)[::-1]
-        for who, marks in (("network at the estimate", _circles(REFERENCE)), ("measured", _dots(LABEL, 5))):
+        for who, marks in (("network at the estimate", circles(REFERENCE)), ("measured", dots(LABEL, 5))):
             prefix = "z" if who == "measured" else "fit"
             real_mohm, minus_imag_mohm = (
                 sign * 1e3 * np.array(getattr(row, f"{prefix}_{part}_ohm"), float)[order]
@@ -60,14 +67,14 @@ def nyquist_fits(table: pd.DataFrame, frequency_Hz: list[float]) -> go.Figure:
             trace = go.Scatter(x=real_mohm, y=minus_imag_mohm, name=who, showlegend=index == 0, text=hover, **marks)
             figure.add_trace(trace, **place)
         figure.update_yaxes(scaleanchor=f"x{index + 1}" if index else "x", **place)
-    figure.update_layout(legend=_legend())
-    _outer_titles(figure, len(rows), SPECTRUM_COLUMNS, "Re Z in mΩ", "−Im Z in mΩ")
+    figure.update_layout(legend=legend())
+    outer_titles(figure, len(rows), SPECTRUM_COLUMNS, "Re Z in mΩ", "−Im Z in mΩ")
     return figure
 
 
 def error_histogram(table: pd.DataFrame) -> go.Figure:
     """SOH estimate minus label: device and reference as outlines over drift alone."""
-    figure = _plain("SOH estimate − label", "spectra")
+    figure = plain("SOH estimate − label", "spectra")
     widest = float(np.abs(np.concatenate([errors(table, who) for who in ("device", "reference")])).max())
     edges = np.linspace(-1.05 * widest, 1.05 * widest, 42)
     for who, name, colour in (
@@ -86,22 +93,22 @@ def error_histogram(table: pd.DataFrame) -> go.Figure:
 
 def coverage_curve(table: pd.DataFrame) -> go.Figure:
     """Fraction of labels within k standard deviations against that of a Gaussian."""
-    figure = _plain("k, standard deviations", "labels within k σ")
+    figure = plain("k, standard deviations", "labels within k σ")
     k = np.linspace(0, 3, 61)
     gaussian = [erf(value / sqrt(2)) for value in k]
-    figure.add_trace(go.Scatter(x=k, y=gaussian, name="Gaussian", **_line(PRIOR, dash="dot")))
+    figure.add_trace(go.Scatter(x=k, y=gaussian, name="Gaussian", **line(PRIOR, dash="dot")))
     for who, colour in (("reference", REFERENCE), ("device", DEVICE)):
         found = [coverage(table, who, value) for value in k]
-        figure.add_trace(go.Scatter(x=k, y=found, name=who, **_line(colour)))
+        figure.add_trace(go.Scatter(x=k, y=found, name=who, **line(colour)))
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
     return figure
 
 
 def differences(table: pd.DataFrame) -> go.Figure:
     """Device minus reference in SOH, over age."""
-    figure = _plain("equivalent full cycles", "SOH, device − reference")
+    figure = plain("equivalent full cycles", "SOH, device − reference")
     difference = table["device_soh"] - table["reference_soh"]
-    figure.add_trace(go.Scatter(x=table["cycles"], y=difference, text=table["cell_id"], **_dots(DEVICE, 4, 0.55)))
+    figure.add_trace(go.Scatter(x=table["cycles"], y=difference, text=table["cell_id"], **dots(DEVICE, 4, 0.55)))
     figure.update_yaxes(tickformat=".2%")
     figure.update_layout(showlegend=False)
     return figure
@@ -110,9 +117,9 @@ def differences(table: pd.DataFrame) -> go.Figure:
 def counts(table: pd.DataFrame, clock: str) -> go.Figure:
     """What each step cost that no interrupt fell into, in the order in which the spectra were streamed."""
     table = undisturbed(table)
-    figure = _plain("spectrum, in the order streamed", clock.replace("_", " "))
+    figure = plain("spectrum, in the order streamed", clock.replace("_", " "))
     text = [f"{row.cell_id}, {row.device_n_used} of the points used" for row in table.itertuples()]
-    figure.add_trace(go.Scatter(x=table.index, y=table["count"], text=text, **_dots(DEVICE, 4, 0.55)))
+    figure.add_trace(go.Scatter(x=table.index, y=table["count"], text=text, **dots(DEVICE, 4, 0.55)))
     figure.update_yaxes(tickformat=",", rangemode="normal")
     figure.update_layout(showlegend=False)
     return figure
@@ -158,25 +165,16 @@ def _soh_traces(cell: pd.DataFrame, *, legend: bool) -> list[go.Scatter]:
     shared = {"showlegend": legend}
     return [
         go.Scatter(x=around, y=edge, name="device ± 2 σ", legendgroup="band", **band, **shared),
-        go.Scatter(x=cycles, y=cell["prior_soh"], name="drift only", **_line(PRIOR, dash="dot"), **shared),
-        go.Scatter(x=cycles, y=cell["reference_soh"], name="reference", **_line(REFERENCE_WIDE, width=5), **shared),
-        go.Scatter(x=cycles, y=soh, name="device", **_line(DEVICE, width=1.5), **shared),
-        go.Scatter(x=cycles, y=cell["soh"], name="label", **_dots(LABEL, 4), **shared),
+        go.Scatter(x=cycles, y=cell["prior_soh"], name="drift only", **line(PRIOR, dash="dot"), **shared),
+        go.Scatter(x=cycles, y=cell["reference_soh"], name="reference", **line(REFERENCE_WIDE, width=5), **shared),
+        go.Scatter(x=cycles, y=soh, name="device", **line(DEVICE, width=1.5), **shared),
+        go.Scatter(x=cycles, y=cell["soh"], name="label", **dots(LABEL, 4), **shared),
     ]
-
-
-def _dots(colour: str, size: int = 6, opacity: float = 1.0) -> Mapping[str, object]:
-    return {"mode": "markers", "marker": {"color": colour, "size": size, "opacity": opacity, "line": {"width": 0}}}
-
-
-def _circles(colour: str) -> Mapping[str, object]:
-    ring = {"color": "rgba(0,0,0,0)", "size": 11, "line": {"width": 1.6, "color": colour}}
-    return {"mode": "lines+markers", "marker": ring, "line": {"color": colour, "width": 1, "dash": "dot"}}
 
 
 def _histogram(values: NDArray[np.float64], x_title: str, y_title: str) -> go.Figure:
     """With the median as a line; bins by Freedman and Diaconis, at most 60, so that a late straggler is one bar."""
-    figure = _plain(x_title, y_title)
+    figure = plain(x_title, y_title)
     if not len(values):
         return figure
     edges = np.histogram_bin_edges(values, "fd" if len(values) > 1 else 1)
@@ -187,60 +185,3 @@ def _histogram(values: NDArray[np.float64], x_title: str, y_title: str) -> go.Fi
     figure.add_vline(x=median, line={"color": LABEL, "width": 1, "dash": "dot"}, annotation_text=f"median {median:.4g}")
     figure.update_layout(showlegend=False)
     return figure
-
-
-def _line(colour: str, *, width: float = 2, dash: str = "solid") -> Mapping[str, object]:
-    return {"mode": "lines", "line": {"color": colour, "width": width, "dash": dash}}
-
-
-def _plain(x_title: str, y_title: str) -> go.Figure:
-    figure = go.Figure()
-    _style(figure, height_px=320)
-    figure.update_layout(legend=_legend(), margin={"l": 64, "r": 12, "t": 32, "b": 48})
-    figure.update_xaxes(title=x_title)
-    figure.update_yaxes(title=y_title)
-    return figure
-
-
-def _multiples(n: int, columns: int, titles: list[str], *, shared: bool) -> go.Figure:
-    rows = ceil(n / columns)
-    figure = make_subplots(
-        rows=rows,
-        cols=columns,
-        subplot_titles=titles,
-        shared_xaxes=shared,
-        shared_yaxes="all" if shared else False,
-        horizontal_spacing=0.025 if shared else 0.06,
-        vertical_spacing=min(0.12, 0.3 / rows),
-    )
-    _style(figure, height_px=rows * ROW_HEIGHT_px * (1 if shared else 1.15) + 90)
-    figure.update_annotations(font={"size": 12, "color": "#4a5360"})
-    return figure
-
-
-def _style(figure: go.Figure, height_px: float) -> None:
-    figure.update_layout(
-        font={"family": FONT, "size": 12, "color": LABEL},
-        height=height_px,
-        margin={"l": 64, "r": 12, "t": 64, "b": 48},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        hovermode="closest",
-    )
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": "#b9c0c8", "ticks": "outside", "tickcolor": "#b9c0c8"}
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
-
-
-def _legend() -> Mapping[str, object]:
-    return {"orientation": "h", "yref": "container", "y": 0.995, "yanchor": "top", "x": 0, "xanchor": "left"}
-
-
-def _outer_titles(figure: go.Figure, n: int, columns: int, x_title: str, y_title: str) -> None:
-    """Axis titles at the left column and under the lowest plot of each column."""
-    for index in range(n):
-        row, column = index // columns + 1, index % columns + 1
-        if column == 1:
-            figure.update_yaxes(title=y_title, row=row, col=column)
-        if index + columns >= n:
-            figure.update_xaxes(title=x_title, showticklabels=True, row=row, col=column)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-import plotly.io
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from eishil.files import write_atomic
 from eishil_bench.firmware.baseline import load_baseline
 from eishil_bench.report import figures
+from eishil_bench.report.style import embedded
 from eishil_bench.report.words import CLOCK_WORDS, bound_text, figure_text, headline, left_out_text, verdict_sentence
 from eishil_bench.runs.results import Results
-
-PLOT_OPTIONS = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
 
 def write_report(results: Results, table: pd.DataFrame, path: Path) -> None:
@@ -37,7 +34,7 @@ def render(results: Results, table: pd.DataFrame) -> str:
         verdict_sentence=verdict_sentence(results),
         clock_words=CLOCK_WORDS[results.clock],
         left_out=left_out_text(results.count_per_step) if results.count_per_step else "",
-        plots={name: _embedded(figure, name) for name, figure in _plots(results, table).items()},
+        plots={name: embedded(figure, name) for name, figure in _plots(results, table).items()},
         shown_cells=len(figures.shown_cells(table)),
         baseline=load_baseline(),
         plotly_script=get_plotlyjs(),
@@ -55,10 +52,3 @@ def _plots(results: Results, table: pd.DataFrame) -> dict[str, go.Figure]:
         "throughput": figures.throughput(table),
     }
     return plots | ({"counts": figures.counts(table, results.clock)} if results.count_per_step else {})
-
-
-def _embedded(figure: go.Figure, name: str) -> Any:
-    """A plot without plotly's script, which is once in the page. The id is fixed: the same run, the same page."""
-    return plotly.io.to_html(
-        figure, include_plotlyjs=False, full_html=False, config=PLOT_OPTIONS, div_id=f"plot-{name}"
-    )

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.impedance import ImpedanceSolver
+from eishil.dataset.spread import factors
 from eishil.network.samples import MODE_UNITS, OHM_PER_MILLIOHM, SERIES_MODE
 
 Floats = NDArray[np.float64]
@@ -132,7 +133,7 @@ def _respond(
         sei_thickness_nm=column("sei_thickness_nm") * 10 ** moved.get("log10_sei_thickness", 0.0),
         contact_resistance_mOhm=column("contact_resistance_mOhm"),
     )
-    state = snapshot(parameter_set, aged, column("soc"), column("temperature_degC"))
+    state = snapshot(parameter_set, aged, column("soc"), column("temperature_degC"), factors(samples))
     exists = np.flatnonzero(state.reason != "infeasible")
     z, voltage_V = np.full((len(samples), 2 * len(frequency_Hz)), np.nan), np.full(len(samples), np.nan)
     if exists.size:

@@ -21,9 +21,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from eishil.cell.ageing import LABEL_SOURCE
+from eishil.cell.constants import model_constants
 from eishil.cell.impedance import ImpedanceSolver, solver
 from eishil.dataset.recipe import CellRecipe
 from eishil.dataset.tables import Dataset
+from eishil.errors import EishilError
 from eishil.files import sha256_file, write_atomic
 from eishil.identify.sensitivities import Sensitivities, sensitivities
 from eishil.processes import tie_worker
@@ -44,6 +47,11 @@ class TrajectorySensitivities:
     measured: NDArray[np.bool_]
     here: Sensitivities
 
+    def at(self, step: int) -> TrajectorySensitivities:
+        """One step as a trajectory of its own."""
+        only = slice(step, step + 1)
+        return TrajectorySensitivities(self.cell_id, self.cycles[only], self.measured[only], self.here.take(only))
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -60,8 +68,19 @@ def trajectory_sensitivities(
     workers: int,
     progress: Progress,
 ) -> list[TrajectorySensitivities]:
-    """Sensitivities of every trajectory in `dataset`, from `directory` where they are there already."""
+    """Sensitivities of every trajectory in `dataset`, from `directory` where they are there already.
+
+    Raises
+    ------
+    EishilError
+        There is no trajectory, or a cell is no snapshot: only those are functions of the modes.
+    """
     trajectories = list(dataset.trajectories())
+    if not trajectories:
+        raise EishilError("the data set has no trajectory of this split: population.SPLIT.trajectories gives some")
+    sources = set(dataset.samples["label_source"])
+    if sources != {LABEL_SOURCE}:
+        raise EishilError(f"sensitivities are those of snapshots, not of cells with labels from {', '.join(sources)}")
     key = _key(cell, frequency_Hz)
     tasks = [_Task(name, life.samples, directory / f"{name}-{_hash(key, life)}.npz") for name, life in trajectories]
     missing = [task for task in tasks if _read(task.path) is None]
@@ -76,7 +95,7 @@ def trajectory_sensitivities(
 def _solve(cell: CellRecipe, tasks: list[_Task], frequency_Hz: Floats, workers: int) -> Iterator[Any]:
     if not tasks:
         return iter(())
-    built = solver(cell.parameter_set, cell.model, cell.mesh)
+    built = solver(cell.parameter_set, cell.model, cell.mesh, model_constants(set(cell.spreads())))
     pool = joblib.Parallel(
         n_jobs=max(1, workers),
         backend="loky",

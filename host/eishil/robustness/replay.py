@@ -1,0 +1,73 @@
+"""Run the reference filter with the integer network through a scenario."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eishil.dataset.recipe import Recipe
+from eishil.dataset.tables import Dataset
+from eishil.errors import EishilError
+from eishil.filters.replay import MeasuredCell, measured_cells, replay
+from eishil.filters.scores import within
+from eishil.model import Model
+from eishil.network.integer import IntegerReference
+from eishil.network.samples import frequency_columns
+from eishil.robustness.scenarios import Scenario
+
+LATE = 0.8  # of a cell's cycles: what comes after is the end of life
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scenario's estimates and where they belong.
+
+    `rows` has columns cell_id, cycles, soh (label), estimate, sigma and late, one row for each spectrum; `masked`
+    spectra were left out for the reasons in the data set.
+    """
+
+    scenario: Scenario
+    rows: pd.DataFrame
+    masked: int
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        """(N,), estimate minus label."""
+        return np.asarray(self.rows["estimate"] - self.rows["soh"], np.float64)
+
+    def coverage(self, n_sigma: float) -> float:
+        """Fraction of labels within `n_sigma` stated standard deviations."""
+        return float(within(self.error, self.rows["sigma"].to_numpy(), n_sigma).mean())
+
+
+def run(scenario: Scenario, recipe: Recipe, dataset: Dataset, model: Model) -> Outcome:
+    """Estimates along the held-out trajectories of `dataset`, measured as the scenario says.
+
+    Raises
+    ------
+    EishilError
+        No cell is left.
+    """
+    measurement = recipe.measurement
+    noisy = measurement.model_copy(update={"z_relative_std": scenario.noise * measurement.z_relative_std})
+    columns = frequency_columns(dataset.frequency_Hz, model.frequency_Hz, f"the model {model.name}")
+    cells = measured_cells(dataset.split("test"), columns, noisy, recipe.seed)
+    if scenario.disturb is not None:
+        cells = [scenario.disturb(cell, np.asarray(model.frequency_Hz)) for cell in cells]
+    cells = [cell for cell in cells if cell.steps]
+    if not cells:
+        raise EishilError(f"{scenario.name}: no held-out cell is left to run")
+    estimates = replay(model, IntegerReference(model.network), cells)
+    masked = sum(cell.masked for cell in cells)
+    rows = pd.concat([_rows(cell) for cell in cells], ignore_index=True)
+    return Outcome(scenario, rows.assign(estimate=estimates.soh, sigma=estimates.sigma), masked)
+
+
+def _rows(cell: MeasuredCell) -> pd.DataFrame:
+    cycles = cell.samples["cycles"].to_numpy(np.float64)
+    return pd.DataFrame(
+        {"cell_id": cell.cell_id, "cycles": cycles, "soh": cell.soh, "late": cycles >= LATE * cycles[-1]}
+    )
