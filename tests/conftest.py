@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,54 +72,23 @@ def generated_dir(first_light_model: Model, shared_dir: Path) -> Path:
     return folder
 
 
-def _build(env: str, generated_dir: Path, shared_dir: Path) -> FirmwareImage:
-    with FileLock(shared_dir / f"{env}.lock", timeout=300):
-        return build_firmware(env, generated_dir, shared_dir / "firmware" / env)
+def _image_of(env: str) -> Callable[[Path, Path], FirmwareImage]:
+    """A fixture: the environment's image, built once however many workers ask."""
+
+    @pytest.fixture(scope="session")
+    def image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
+        with FileLock(shared_dir / f"{env}.lock", timeout=300):
+            return build_firmware(env, generated_dir, shared_dir / "firmware" / env)
+
+    return image
 
 
-@pytest.fixture(scope="session")
-def native_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
-    """The firmware as a program of this machine."""
-    return _build("native", generated_dir, shared_dir)
-
-
-@pytest.fixture(scope="session")
-def sanitized_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
-    """The same under AddressSanitizer and UndefinedBehaviorSanitizer."""
-    return _build("native_sanitized", generated_dir, shared_dir)
-
-
-@pytest.fixture(scope="session")
-def qemu_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
-    """The Nucleo's image, which QEMU runs unchanged."""
-    return _build("nucleo_f446re", generated_dir, shared_dir)
-
-
-@pytest.fixture(scope="session")
-def f411_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
-    """An F411's image, which QEMU's F405 runs too."""
-    return _build("nucleo_f411re", generated_dir, shared_dir)
-
-
-@pytest.fixture(scope="session")
-def l476_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
-    """Built only: no emulator here knows the chip."""
-    return _build("nucleo_l476rg", generated_dir, shared_dir)
-
-
-@pytest.fixture(scope="session")
-def g474_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
-    """Built only: no emulator here knows the chip."""
-    return _build("nucleo_g474re", generated_dir, shared_dir)
-
-
-@pytest.fixture(scope="session")
-def h743_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
-    """Built only: no emulator here knows the chip."""
-    return _build("nucleo_h743zi", generated_dir, shared_dir)
-
-
-@pytest.fixture(scope="session")
-def cortex_m7_image(generated_dir: Path, shared_dir: Path) -> FirmwareImage:
-    """The firmware for QEMU's Cortex-M7."""
-    return _build("mps2_an500", generated_dir, shared_dir)
+native_image = _image_of("native")
+sanitized_image = _image_of("native_sanitized")
+qemu_image = _image_of("nucleo_f446re")  # which QEMU and Renode run unchanged
+cortex_m7_image = _image_of("mps2_an500")  # for QEMU's Cortex-M7
+f411_image = _image_of("nucleo_f411re")  # which QEMU's F405 runs too
+h743_image = _image_of("nucleo_h743zi")  # which Renode runs
+# Built only: no emulator here knows these chips.
+l476_image = _image_of("nucleo_l476rg")
+g474_image = _image_of("nucleo_g474re")

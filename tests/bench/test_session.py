@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,18 +19,11 @@ from eishil_bench.runs.limits import load_limits
 from eishil_bench.runs.measure import clock_of, judge, measure
 from eishil_bench.runs.stimulus import Trajectory, as_sent
 from support.fake_dut import BUILD_ID, BadLine, FakeDevice
+from support.fake_image import FakeImage
 from support.random_models import random_estimator
 from support.simulated_cells import simulated_cells
 
 QUICK_s = (0.02,) * 40
-
-
-@dataclass(frozen=True)
-class FakeImage:
-    build_id: bytes = BUILD_ID
-    flash_bytes: int = 20_000
-    ram_bytes: int = 6_000
-    stack_bytes: int | None = 900
 
 
 @pytest.fixture(scope="module")

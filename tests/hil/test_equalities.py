@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from eishil_bench.firmware.build import FirmwareImage
 from eishil_bench.link.session import Session, refuse_stranger, stream
 from eishil_bench.runs.limits import load_limits
 from eishil_bench.runs.stimulus import held_out_trajectories
+from support.estimates import bits, spoiled
 
 IMAGES = {
     "native": "native_image",
@@ -44,23 +44,11 @@ def lives(first_light_model: Model) -> list[list[StepInput]]:
     return [*cells, [*cells[0][:sound], *(spoiled(rng, step) for step in cells[0][sound:])]]
 
 
-def spoiled(rng: np.random.Generator, step: StepInput) -> StepInput:
-    fate = rng.integers(0, 5, len(step.valid))
-    z_ohm = np.where(fate == 1, -step.z_ohm.conj(), np.where(fate == 2, step.z_ohm.conj(), step.z_ohm))
-    return replace(step, z_ohm=z_ohm, valid=fate != 3)
-
-
 def on_target(target: str, image: FirmwareImage, model: Model, lives: list[list[StepInput]]) -> list[StepOutput]:
     with open_dut(target, image) as dut:
         session = Session(dut, model)
         refuse_stranger(dut.name, session.hello(), model, image.build_id)
         return [step.output for life in lives for step in stream(session, life)]
-
-
-def bits(output: StepOutput) -> tuple[object, ...]:
-    """Everything of an estimate, as bytes where it is float32."""
-    floats = (np.float32(output.nis), output.x, output.P, output.readout, output.readout_sigma)
-    return (output.status, output.n_used, *(np.asarray(value, np.float32).tobytes() for value in floats))
 
 
 @pytest.mark.parametrize("target", IMAGES)

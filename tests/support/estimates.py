@@ -20,10 +20,11 @@ def life_of_spectra(model: Model, steps: int) -> list[StepInput]:
     life = simulated_trajectory(rng, model, IntegerReference(model.network), "cell", steps)
     spectra = [spectrum.measured for spectrum in life.spectra]
     sound = 2 * steps // 3
-    return [*spectra[:sound], *(_spoiled(rng, step) for step in spectra[sound:])]
+    return [*spectra[:sound], *(spoiled(rng, step) for step in spectra[sound:])]
 
 
-def _spoiled(rng: np.random.Generator, step: StepInput) -> StepInput:
+def spoiled(rng: np.random.Generator, step: StepInput) -> StepInput:
+    """The same with points masked, or of a wrong sign."""
     fate = rng.integers(0, 5, len(step.valid))
     z_ohm = np.where(fate == 1, -step.z_ohm.conj(), np.where(fate == 2, step.z_ohm.conj(), step.z_ohm))
     return replace(step, z_ohm=z_ohm, valid=fate != 3)
