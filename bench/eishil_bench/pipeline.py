@@ -139,10 +139,10 @@ def _dataset(workspace: Workspace, workers: int) -> Stage:
     from eishil.dataset.recipe import DATASET_SECTIONS
 
     def make(progress: Progress) -> Mapping[str, Any]:
-        from eishil.dataset.factory import generate
+        from eishil.dataset.factory import Options, generate
 
-        processes = workers or cpu_count() or 1
-        return generate(workspace.recipe, workspace.recipe_path, workspace.dataset, processes, progress)
+        options = Options(workers=workers or cpu_count() or 1)
+        return generate(workspace.recipe, workspace.recipe_path, workspace.dataset, options, progress)
 
     sections = _sections(workspace.recipe, *DATASET_SECTIONS)
     # The recipe's values are hashed above; how they are parsed and what noise is put on later do not touch the tables.

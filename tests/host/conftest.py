@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.tiny_dataset import make
+
 TINY = """
 name = "tiny"
 description = "a data set for tests"
@@ -68,3 +70,10 @@ def write_recipe(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def tiny(write_recipe: Callable[..., Path], tmp_path: Path) -> Path:
+    """The folder of the tiny recipe's data set."""
+    make(write_recipe(), tmp_path / "tiny")
+    return tmp_path / "tiny"

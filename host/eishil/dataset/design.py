@@ -1,11 +1,13 @@
 """Design of experiments: which cells there are, how each of them ages, and where it is measured.
 
 Every trajectory has its own random stream, spawned from the recipe's seed by split and number: a cell stays the same
-when a population grows, and no result depends on how work is shared out.
+when a population grows, and no result depends on how work is shared out. The design is made block by block: nobody
+needs all of it at once.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,15 +25,59 @@ MODES = ("lli", "lam_ne", "lam_pe", "sei_thickness_nm", "contact_resistance_mOhm
 LOGARITHMIC = ("sei_thickness_nm",)
 
 
-def design(recipe: Recipe) -> pd.DataFrame:
-    """One row per sample: identity, cycles, operating point and modes; no labels yet."""
-    parts = []
+@dataclass(frozen=True)
+class Block:
+    """Cells `first` to `stop` - 1 of one population of one split.
+
+    A population is "trajectory", "snapshot" or "simulated". Each cell has `steps` samples; a simulated one that wears
+    out early has fewer.
+    """
+
+    split: str
+    population: str
+    first: int
+    stop: int
+    steps: int
+
+    def __len__(self) -> int:
+        return (self.stop - self.first) * self.steps
+
+
+def blocks(recipe: Recipe, samples: int) -> list[Block]:
+    """The whole design in its order, in blocks of whole cells with about so many samples each.
+
+    A simulated cell takes minutes: it is a block of its own.
+    """
+    made, steps_of_life = [], recipe.ageing.steps if recipe.ageing else 1
     for split in SPLITS:
-        population: PopulationRecipe = getattr(recipe.population, split)
-        parts += [_trajectory(recipe, split, population, i) for i in range(population.trajectories)]
-        if population.snapshots:
-            parts.append(_snapshots(recipe, split, population))
-    return with_spread(recipe, pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame()
+        of_split: PopulationRecipe = getattr(recipe.population, split)
+        for population, cells, steps, size in (
+            ("trajectory", of_split.trajectories, steps_of_life, max(1, samples // steps_of_life)),
+            ("snapshot", of_split.snapshots, 1, samples),
+            ("simulated", of_split.simulated or 0, recipe.simulation.spectra() if recipe.simulation else 1, 1),
+        ):
+            made += [Block(split, population, k, min(k + size, cells), steps) for k in range(0, cells, size)]
+    return made
+
+
+def rows(recipe: Recipe, block: Block) -> pd.DataFrame:
+    """One row per sample of a block of trajectories or snapshots; no labels yet.
+
+    Identity, cycles, operating point, modes, spread.
+    """
+    population: PopulationRecipe = getattr(recipe.population, block.split)
+    if block.population == "snapshot":
+        made = _snapshots(recipe, block, population)
+    else:
+        cells = range(block.first, block.stop)
+        made = pd.concat([_trajectory(recipe, block.split, population, i) for i in cells], ignore_index=True)
+    return with_spread(recipe, made, block.first)
+
+
+def design(recipe: Recipe) -> pd.DataFrame:
+    """All rows of trajectories and snapshots."""
+    parts = [rows(recipe, block) for block in blocks(recipe, samples=1000) if block.population != "simulated"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def _trajectory(recipe: Recipe, split: str, population: PopulationRecipe, number: int) -> pd.DataFrame:
@@ -76,17 +122,19 @@ def _between(interval: tuple[float, float], share: Any, name: str) -> Any:
     return low * (high / low) ** share if name in LOGARITHMIC else low + (high - low) * share
 
 
-def _snapshots(recipe: Recipe, split: str, population: PopulationRecipe) -> pd.DataFrame:
+def _snapshots(recipe: Recipe, block: Block, population: PopulationRecipe) -> pd.DataFrame:
     """Cells that are measured once and fill the box of modes, SOC and temperature evenly (a Halton sequence)."""
-    rng = generator(recipe.seed, split, "snapshot")
-    share = qmc.Halton(len(MODES) + 2, rng=rng).random(population.snapshots)
-    cells = np.array([f"{split}-s{number:06d}" for number in range(population.snapshots)])
+    sequence = qmc.Halton(len(MODES) + 2, rng=generator(recipe.seed, block.split, "snapshot"))
+    if block.first:
+        sequence.fast_forward(block.first)
+    count = block.stop - block.first
+    share = sequence.random(count)
     return _frame(
-        cell=cells,
-        split=split,
+        cell=np.array([f"{block.split}-s{number:06d}" for number in range(block.first, block.stop)]),
+        split=block.split,
         population="snapshot",
-        step=np.zeros(population.snapshots, np.int64),
-        cycles=np.full(population.snapshots, np.nan),
+        step=np.zeros(count, np.int64),
+        cycles=np.full(count, np.nan),
         soc=_between(population.soc, share[:, -2], "soc"),
         temperature_degC=_between(population.temperature_degC, share[:, -1], "temperature_degC"),
         modes={

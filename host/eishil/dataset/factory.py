@@ -1,105 +1,91 @@
-"""Make a data set: design, label, solve in parallel, judge, write. An interrupted run goes on where it was.
+"""Make a data set: solve block by block, in parallel, keep what is finished, and put it together at the end.
 
-Finished chunks lie in `work/` beside the tables until the data set is whole. They carry in their names what they were
-made from, so that another recipe, version or code never picks them up, and begin with their SHA-256.
+An interrupted run goes on where it was: finished chunks lie in `work/` beside the tables until the data set is whole.
+No process ever holds more than some blocks, whatever the number of samples.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eishil.cell.ageing import LABEL_SOURCE, AgedState, Snapshot, snapshot
-from eishil.cell.constants import model_constants
-from eishil.cell.impedance import Batch, ImpedanceSolver, solver
-from eishil.cell.linearise import CellInputs
 from eishil.cell.parameters import assumed
-from eishil.dataset import quality
-from eishil.dataset.design import MODES, design
-from eishil.dataset.labels import with_remaining_life
+from eishil.dataset import pools, quality
+from eishil.dataset.chunks import Chunk, ChunkFolder
+from eishil.dataset.design import Block, blocks
 from eishil.dataset.recipe import Recipe
-from eishil.dataset.spread import factors
-from eishil.dataset.writer import write_dataset
+from eishil.dataset.schema import Precision
+from eishil.dataset.snapshots import solve_block, solver_for
+from eishil.dataset.writer import DatasetWriter, sample_rows, spectra_rows
 from eishil.errors import EishilError, RecipeError
-from eishil.files import sha256_file, write_atomic
-from eishil.processes import tie_worker
+from eishil.files import sha256_file
 from eishil.progress import Progress
 from eishil.versions import versions
 
 STAGE = "dataset"
 SOURCES = Path(__file__).resolve().parents[1]
 CHUNK_SAMPLES = 1000
-COMPILE_FROM_SAMPLES = 150_000  # compiling the Jacobian takes half a minute and saves 0.15 ms a spectrum
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What is to be solved, and where finished chunks lie."""
+class Options:
+    """How a data set is made. Only `precision` changes its bytes.
 
-    inputs: CellInputs
-    frequency_Hz: NDArray[np.float64]
-    directory: Path
-    key: str
-    chunk_samples: int
+    Attributes
+    ----------
+    workers
+        Processes of this machine; not used with a `scheduler`.
+    scheduler
+        Address of a Dask scheduler, for instance tcp://host:8786.
+    precision
+        How impedances are stored; labels are float64 always.
+    chunk_samples
+        What one task makes, and what a kill can lose for each worker.
+    """
 
-    def chunks(self) -> list[tuple[slice, Path]]:
-        starts = range(0, len(self.inputs), self.chunk_samples)
-        return [
-            (slice(start, start + self.chunk_samples), self.directory / f"{self.key}-{start:07d}.chunk")
-            for start in starts
-        ]
+    workers: int = 1
+    scheduler: str | None = None
+    precision: Precision = "float64"
+    chunk_samples: int = CHUNK_SAMPLES
 
 
-def generate(
-    recipe: Recipe,
-    recipe_path: Path,
-    out_dir: Path,
-    workers: int,
-    progress: Progress,
-    chunk_samples: int = CHUNK_SAMPLES,
-) -> dict[str, Any]:
+def generate(recipe: Recipe, recipe_path: Path, out_dir: Path, options: Options, progress: Progress) -> dict[str, Any]:
     """Write `samples.parquet`, `spectra.parquet` and `manifest.json` to `out_dir`; give figures for the terminal.
 
-    On one machine the bytes depend on the recipe and the versions in the manifest, not on `workers` or `chunk_samples`.
-    Elsewhere the last digits may differ: the C library's exp and log do from processor to processor, and without a C
-    compiler numpy solves the linear systems.
+    On one machine the bytes depend on the recipe, the precision and the versions in the manifest alone. Elsewhere the
+    last digits may differ: the C library's exp and log do from processor to processor, and without a C compiler numpy
+    solves the linear systems.
+
+    Raises
+    ------
+    EishilError
+        The recipe cannot be made into a data set, or a file or the cluster refuses.
     """
-    samples = design(recipe)
-    if samples.empty:
+    design = blocks(recipe, options.chunk_samples)
+    if not design:
         raise EishilError(f"{recipe_path}: population: there are no cells; give trajectories or snapshots")
-    aged = AgedState(**{name: samples[name].to_numpy() for name in MODES})
-    soc, temperature_degC = samples["soc"].to_numpy(), samples["temperature_degC"].to_numpy()
-    with _told_of(recipe_path):
-        state = snapshot(recipe.cell.parameter_set, aged, soc, temperature_degC, factors(samples))
-        built = _solver(recipe, int((state.reason == "").sum()))
-    feasible = np.flatnonzero(state.reason == "")
-    frequency = np.asarray(recipe.impedance.frequency_Hz)
-    work = _Work(state.inputs.take(feasible), frequency, out_dir / "work", _key(recipe, chunk_samples), chunk_samples)
-    batch = _solve(built, work, workers, progress)
-    z = np.full((len(samples), len(frequency)), np.nan, complex)
-    z[feasible] = batch.z_ohm
-    samples = _labelled(recipe, samples, state).assign(**_verdicts(state, feasible, batch, frequency))
-    manifest = write_dataset(out_dir, samples, frequency, z, _manifest(recipe, samples), _backend(built))
-    shutil.rmtree(work.directory, ignore_errors=True)
+    _check_cell(recipe, recipe_path)
+    folder = ChunkFolder(out_dir / "work", _key(recipe, options.chunk_samples, options.precision))
+    _make_missing(recipe, design, folder, options, progress)
+    manifest = _put_together(recipe, len(design), folder, out_dir, options)
+    shutil.rmtree(folder.directory, ignore_errors=True)
     return _figures(manifest)
 
 
-def _key(recipe: Recipe, chunk_samples: int) -> str:
-    made_from = [recipe.dataset_sha256(), json.dumps(versions()), str(chunk_samples), _code_sha256(SOURCES)]
-    return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:16]
+def _key(recipe: Recipe, chunk_samples: int, precision: Precision) -> str:
+    own = [recipe.dataset_sha256(), json.dumps(versions()), str(chunk_samples), precision, _code_sha256(SOURCES)]
+    return hashlib.sha256("\0".join(own).encode()).hexdigest()[:16]
 
 
 def _code_sha256(sources: Path) -> str:
@@ -110,128 +96,103 @@ def _code_sha256(sources: Path) -> str:
     return digest.hexdigest()
 
 
-@contextmanager
-def _told_of(recipe_path: Path) -> Iterator[None]:
-    """Errors of a cell that cannot be built name the recipe and its key."""
+def _check_cell(recipe: Recipe, recipe_path: Path) -> None:
+    """Build here first what workers need: what is wrong with the cell is told with the recipe's key."""
     try:
-        yield
+        if recipe.population.count("trajectories", "snapshots"):
+            solver_for(recipe)
     except EishilError as error:
         raise RecipeError(f"{recipe_path}: cell.parameter_set: {error}") from error
 
 
-def _solve(built: ImpedanceSolver, work: _Work, workers: int, progress: Progress) -> Batch:
-    """Solve what no whole chunk has, in `workers` processes, and put all chunks together."""
-    chunks, total = work.chunks(), len(work.inputs)
-    missing = [(part, path) for part, path in chunks if _read_chunk(path) is None]
-    done = total - sum(len(work.inputs.take(part)) for part, _ in missing)
-    compiled = "spectra" if built.linear.compiled else "without a C compiler"
-    progress(STAGE, done, total, compiled if missing else "all chunks were there")
-    if missing:
-        work.directory.mkdir(parents=True, exist_ok=True)
-        tasks = (joblib.delayed(_solve_chunk)(built, work.inputs.take(p), work.frequency_Hz, f) for p, f in missing)
-        for solved in _parallel(workers, tasks):
-            done += solved
-            progress(STAGE, done, total, "spectra")
-    return _concatenate([_finished_chunk(path) for _, path in chunks], len(work.frequency_Hz))
+def make_chunk(recipe: Recipe, chunk_samples: int, precision: Precision, key: str, number: int) -> bytes:
+    """One chunk's bytes; runs in a worker process, here or on another machine.
 
-
-def _solver(recipe: Recipe, samples: int) -> ImpedanceSolver:
-    constants = model_constants(set(recipe.cell.spreads()))
-    built = solver(recipe.cell.parameter_set, recipe.cell.model, recipe.cell.mesh, constants)
-    return ImpedanceSolver(built.model.compiled(), built.linear) if samples >= COMPILE_FROM_SAMPLES else built
-
-
-def _backend(built: ImpedanceSolver) -> str:
-    return "compiled" if built.linear.compiled else "numpy"
-
-
-def _parallel(workers: int, tasks: Iterator[Any]) -> Iterator[int]:
-    pool = joblib.Parallel(
-        n_jobs=max(1, workers),
-        backend="loky",
-        return_as="generator_unordered",
-        pre_dispatch="n_jobs",
-        initializer=tie_worker,
-        initargs=(os.getpid(),),
+    Raises
+    ------
+    EishilError
+        This process has other code or other versions than the one that asked.
+    """
+    if _key(recipe, chunk_samples, precision) != key:
+        raise EishilError("a worker has other versions of eishil or of what it stands on; install the same everywhere")
+    block = blocks(recipe, chunk_samples)[number]
+    samples, z_ohm, backend = (
+        _simulated(recipe, block) if block.population == "simulated" else solve_block(recipe, block)
     )
-    return iter(pool(tasks))
+    spectra = spectra_rows(samples, z_ohm, recipe.impedance.frequency_Hz, precision, backend)
+    return Chunk(sample_rows(samples), spectra).to_bytes()
 
 
-def _solve_chunk(built: ImpedanceSolver, inputs: CellInputs, frequency_Hz: NDArray[np.float64], path: Path) -> int:
-    """Runs in a worker process: one chunk, one file."""
-    batch = built.solve(inputs, frequency_Hz)
-    buffer = io.BytesIO()
-    np.savez(buffer, **vars(batch))
-    content = buffer.getvalue()
-    write_atomic(path, hashlib.sha256(content).digest() + content)
-    return len(inputs)
+def _simulated(recipe: Recipe, block: Block) -> tuple[pd.DataFrame, NDArray[np.complex128], str]:
+    """Rows of the one cell that a block of simulated ones has; PyBaMM's solvers are imported for it alone."""
+    from eishil.dataset.trajectories import simulate, simulated_cell
+
+    return simulate(recipe, simulated_cell(recipe, block.split, block.first))
 
 
-def _read_chunk(path: Path) -> Batch | None:
-    """A chunk, or None where there is none or it is not as it was written: it is solved again."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    size = hashlib.sha256().digest_size
-    digest, content = data[:size], data[size:]
-    if hashlib.sha256(content).digest() != digest:
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return Batch(**arrays)
+def _make_missing(
+    recipe: Recipe, design: list[Block], folder: ChunkFolder, options: Options, progress: Progress
+) -> None:
+    """Make the chunks that are not there, and keep each as soon as it is."""
+    tally = _Tally(sum(len(block) for block in design), progress)
+    missing = []
+    for number in range(len(design)):
+        chunk = folder.read(number)
+        if chunk is None:
+            missing.append(number)
+        else:
+            tally.found(len(design[number]), chunk)
+    tally.tell("all chunks were there" if not missing else "")
+    task = partial(make_chunk, recipe, options.chunk_samples, options.precision, folder.key)
+    made: Iterator[tuple[int, bytes]] = iter(())
+    if missing and options.scheduler:
+        made = pools.cluster(task, missing, options.scheduler)
+    elif missing:
+        made = pools.local(task, missing, options.workers)
+    for number, data in made:
+        folder.write(number, data)
+        tally.made(len(design[number]), data)
 
 
-def _finished_chunk(path: Path) -> Batch:
-    batch = _read_chunk(path)
-    if batch is None:
-        raise EishilError(f"{path}: this chunk was removed or changed while others were solved; start again")
-    return batch
+class _Tally:
+    """Counts samples for the progress line: how fast, how many masked, how long still."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total = total
+        self._done = self._made = self._masked = 0
+        self._progress, self._start_s = progress, time.monotonic()
+
+    def found(self, samples: int, chunk: Chunk) -> None:
+        self._done += samples
+        self._masked += chunk.masked
+
+    def made(self, samples: int, data: bytes) -> None:
+        chunk = Chunk.from_bytes(data)
+        assert chunk is not None
+        self.found(samples, chunk)
+        self._made += samples
+        rate = self._made / max(time.monotonic() - self._start_s, 1e-9)
+        left_s = (self._total - self._done) / rate
+        self.tell(f"{rate:.0f}/s, {self._masked} masked, {left_s:.0f} s left")
+
+    def tell(self, note: str) -> None:
+        self._progress(STAGE, self._done, self._total, note)
 
 
-def _concatenate(batches: list[Batch], n_frequencies: int) -> Batch:
-    if not batches:
-        nothing = np.empty(0)
-        return Batch(np.empty((0, n_frequencies), complex), nothing, nothing, nothing, np.empty(0, bool))
-    return Batch(*(np.concatenate(parts) for parts in zip(*(vars(b).values() for b in batches), strict=True)))
+def _put_together(recipe: Recipe, chunks: int, folder: ChunkFolder, out_dir: Path, options: Options) -> dict[str, Any]:
+    for leftover in out_dir.glob(".*.tmp"):  # of a run that was killed
+        leftover.unlink()
+    census = quality.Census()
+    columns = folder.finished(0).samples.column_names
+    with DatasetWriter(out_dir, columns, recipe.impedance.frequency_Hz, options.precision) as writer:
+        for number in range(chunks):
+            chunk = folder.finished(number)
+            writer.append_tables(chunk.samples, chunk.spectra)
+            census.add(chunk.samples.to_pandas())
+        return writer.finish(_manifest(recipe, options, census))
 
 
-def _labelled(recipe: Recipe, samples: pd.DataFrame, state: Snapshot) -> pd.DataFrame:
-    labelled = samples.assign(
-        capacity_Ah=state.capacity_Ah,
-        soh=state.soh,
-        theta_n=state.theta_n,
-        theta_p=state.theta_p,
-        model=recipe.cell.model,
-        parameter_set=Path(recipe.cell.parameter_set).name,
-        label_source=LABEL_SOURCE,
-    )
-    return with_remaining_life(labelled)
-
-
-def _verdicts(
-    state: Snapshot, feasible: NDArray[np.intp], batch: Batch, frequency_Hz: NDArray[np.float64]
-) -> dict[str, Any]:
-    """Columns of all samples from what was solved for the feasible ones."""
-    size = len(state.reason)
-    verdict = quality.judge(batch.z_ohm, frequency_Hz, batch.consistency_residual, batch.solve_residual)
-    status = quality.solver_status(batch.pivoted, batch.solve_residual)
-    return {
-        "voltage_V": _spread(size, feasible, batch.voltage_V, np.nan),
-        "reason": np.where(state.reason != "", state.reason, _spread(size, feasible, verdict, "")),
-        "solver_status": _spread(size, feasible, status, "not_solved"),
-        "consistency_residual": _spread(size, feasible, batch.consistency_residual, np.nan),
-        "solve_residual": _spread(size, feasible, batch.solve_residual, np.nan),
-    }
-
-
-def _spread(size: int, positions: NDArray[np.intp], values: NDArray[Any], otherwise: Any) -> NDArray[Any]:
-    column = np.full(size, otherwise, dtype=object if isinstance(otherwise, str) else float)
-    column[positions] = values
-    return column
-
-
-def _manifest(recipe: Recipe, samples: pd.DataFrame) -> dict[str, Any]:
-    worst = {name: float(samples[name].max()) for name in ("consistency_residual", "solve_residual")}
+def _manifest(recipe: Recipe, options: Options, census: quality.Census) -> dict[str, Any]:
     filled_in = assumed(recipe.cell.parameter_set)
     return {
         "name": recipe.name,
@@ -239,8 +200,9 @@ def _manifest(recipe: Recipe, samples: pd.DataFrame) -> dict[str, Any]:
         "recipe_sha256": recipe.dataset_sha256(),
         "seed": recipe.seed,
         "versions": versions(),
-        "counts": quality.count(samples),
-        "largest": worst,
+        "precision": options.precision,
+        "counts": census.counts(),
+        "largest": census.largest(),
     } | ({"assumed_parameters": filled_in} if filled_in else {})
 
 

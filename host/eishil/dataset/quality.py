@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -71,16 +72,34 @@ def check_identities(samples: pd.DataFrame) -> None:
         )
 
 
-def count(samples: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Cells, spectra and masked spectra of each split; reasons that masked none are left out."""
-    return {str(split): _count(rows) for split, rows in samples.groupby("split", sort=False)}
+class Census:
+    """Counts the samples of a data set that comes in pieces; a cell is in one piece as a whole."""
+
+    def __init__(self) -> None:
+        self._cells: Counter[str] = Counter()
+        self._reasons: dict[str, Counter[str]] = {}
+        self._largest = dict.fromkeys(("consistency_residual", "solve_residual"), math.nan)
+
+    def add(self, samples: pd.DataFrame) -> None:
+        """One more piece."""
+        for split, rows in samples.groupby("split", sort=False):
+            self._cells[str(split)] += int(rows["cell_id"].nunique())
+            self._reasons.setdefault(str(split), Counter()).update(rows["reason"])
+        for name, before in self._largest.items():
+            self._largest[name] = float(np.fmax(before, samples[name].max()))
+
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """Cells, spectra and masked spectra of each split; reasons that masked none are left out."""
+        return {split: {"cells": self._cells[split]} | _counts(found) for split, found in self._reasons.items()}
+
+    def largest(self) -> dict[str, float | None]:
+        """Largest residuals; None where nothing was solved."""
+        return {name: None if math.isnan(value) else value for name, value in self._largest.items()}
 
 
-def _count(samples: pd.DataFrame) -> dict[str, Any]:
-    reasons = Counter(samples["reason"])
+def _counts(reasons: Counter[str]) -> dict[str, Any]:
     return {
-        "cells": int(samples["cell_id"].nunique()),
-        "spectra": len(samples),
-        "masked": len(samples) - reasons[""],
+        "spectra": reasons.total(),
+        "masked": reasons.total() - reasons[""],
         "masked_by_reason": {reason: reasons[reason] for reason in REASONS if reasons[reason]},
     }

@@ -34,7 +34,9 @@ def extract(source: Path, out_dir: Path, cells: int = CELLS) -> dict[str, Any]:
         raise EishilError(f"{source}: has {len(names)} test trajectories; a sample needs {cells}")
     part = dataset.select(dataset.samples["cell_id"].isin(names).to_numpy())
     manifest = {key: value for key, value in part.manifest.items() if key not in ("tables_sha256", "frequency_Hz")}
-    own = {"counts": quality.count(part.samples), "sample_of_tables_sha256": dataset.manifest["tables_sha256"]}
+    census = quality.Census()
+    census.add(part.samples)
+    own = {"counts": census.counts(), "sample_of_tables_sha256": dataset.manifest["tables_sha256"]}
     return write_dataset(out_dir, part.samples, part.frequency_Hz, part.z_ohm, manifest | own)
 
 

@@ -19,17 +19,20 @@ Floats = NDArray[np.float64]
 CUT_OFF = 3.0  # standard deviations
 
 
-def with_spread(recipe: Recipe, samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples of a design with a column `spread_NAME` for each constant that varies in the recipe."""
+def with_spread(recipe: Recipe, samples: pd.DataFrame, first_cell: int) -> pd.DataFrame:
+    """The samples with a column `spread_NAME` for each constant that varies in the recipe.
+
+    They are of consecutive cells, `first_cell` and on, of one population of one split.
+    """
     if not recipe.cell.spread:
         return samples
-    parts = []
-    for (split, population), rows in samples.groupby(["split", "population"], sort=False):
-        cell, names = pd.factorize(rows["cell_id"])
-        rng = generator(recipe.seed, "spread", str(split), str(population))
-        drawn = _draw(recipe.cell, str(split), len(names), rng)
-        parts.append(pd.DataFrame({name: factor[cell] for name, factor in drawn.items()}, index=rows.index))
-    return samples.join(pd.concat(parts))
+    split, population = str(samples["split"].iloc[0]), str(samples["population"].iloc[0])
+    rng = generator(recipe.seed, "spread", split, population)
+    assert isinstance(rng.bit_generator, np.random.PCG64)
+    rng.bit_generator.advance(first_cell * len(CONSTANTS))  # one number for each draw
+    cell, names = pd.factorize(samples["cell_id"])
+    drawn = _draw(recipe.cell, split, len(names), rng)
+    return samples.assign(**{name: factor[cell] for name, factor in drawn.items()})
 
 
 def factors(samples: pd.DataFrame) -> dict[str, Floats]:

@@ -84,12 +84,12 @@ class DatasetWriter:
     def __init__(
         self, directory: Path, columns: Sequence[str], frequency_Hz: Sequence[float], precision: Precision = "float64"
     ) -> None:
-        _check_columns(columns)
         self._directory = directory
         self._frequency_Hz = [float(f) for f in frequency_Hz]
+        self._precision: Precision = precision
         self._samples = TableWriter(directory / SAMPLES, sample_schema(columns))
         self._spectra = TableWriter(directory / SPECTRA, spectra_schema(self._frequency_Hz, precision))
-        self._identities: list[pd.DataFrame] = []
+        self._identities: list[pa.Table] = []
 
     def __enter__(self) -> Self:
         return self
@@ -100,9 +100,15 @@ class DatasetWriter:
 
     def append(self, samples: pd.DataFrame, z_ohm: NDArray[np.complex128], backend: str | None = None) -> None:
         """Add samples (S rows) and their spectra (S, F); those with a reason are written as null."""
-        self._identities.append(samples[IDENTITY])
-        self._samples.append(_sample_rows(self._samples.schema, samples))
-        self._spectra.append(_spectra_rows(self._spectra.schema, samples, z_ohm, backend))
+        self.append_tables(
+            sample_rows(samples), spectra_rows(samples, z_ohm, self._frequency_Hz, self._precision, backend)
+        )
+
+    def append_tables(self, samples: pa.Table, spectra: pa.Table) -> None:
+        """Add what `sample_rows` and `spectra_rows` made."""
+        self._identities.append(samples.select(IDENTITY))
+        self._samples.append(samples)
+        self._spectra.append(spectra)
 
     def finish(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Check identities, put the tables into place and write the manifest; gives it.
@@ -112,7 +118,7 @@ class DatasetWriter:
         EishilError
             A sample is there twice, or a cell in two splits; nothing is written.
         """
-        check_identities(pd.concat(self._identities, ignore_index=True))
+        check_identities(pa.concat_tables(self._identities).to_pandas())
         (self._directory / MANIFEST).unlink(missing_ok=True)
         self._samples.commit()
         self._spectra.commit()
@@ -137,36 +143,50 @@ def write_dataset(
         return writer.finish(manifest)
 
 
+def sample_rows(samples: pd.DataFrame) -> pa.Table:
+    """Rows of `samples` in its schema; an optional column that is not there is null.
+
+    Raises
+    ------
+    EishilError
+        A column is unknown or missing.
+    """
+    _check_columns(list(samples.columns))
+    schema = sample_schema(list(samples.columns))
+    return pa.Table.from_pandas(samples.reindex(columns=schema.names), schema=schema, preserve_index=False).cast(schema)
+
+
+def spectra_rows(
+    samples: pd.DataFrame,
+    z_ohm: NDArray[np.complex128],
+    frequency_Hz: Sequence[float],
+    precision: Precision,
+    backend: str | None,
+) -> pa.Table:
+    """Rows of `spectra` for those of `samples`; a spectrum with a reason is null."""
+    schema = spectra_schema(frequency_Hz, precision)
+    masked = pa.array((samples["reason"] != "").to_numpy(bool))
+    kind = schema.field("z_real_ohm").type
+    parts = (z_ohm.real, z_ohm.imag, np.abs(z_ohm), np.degrees(np.angle(z_ohm)))
+    values = (
+        pa.FixedSizeListArray.from_arrays(pa.array(p.ravel(), REAL).cast(kind.value_type), type=kind, mask=masked)
+        for p in parts
+    )
+    frequency = pa.array(np.tile(np.asarray(frequency_Hz, float), len(samples)), REAL)
+    solved = samples["solver_status"] != "not_solved"
+    columns = [
+        pa.array(samples["sample_id"], TEXT),
+        pa.FixedSizeListArray.from_arrays(frequency, type=schema.field("frequency_Hz").type),
+        *values,
+        pa.array([backend if one else None for one in solved], TEXT),
+        pa.array(samples["solver_status"], TEXT),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
 def _check_columns(names: Sequence[str]) -> None:
     unknown = [name for name in names if column(name) is None]
     missing = [name for name, one in COLUMNS.items() if not one.optional and name not in names]
     if unknown or missing:
         what = f"column {unknown[0]} is unknown" if unknown else f"column {missing[0]} is missing"
         raise EishilError(f"samples: {what}; eishil.dataset.schema.COLUMNS says which there are")
-
-
-def _sample_rows(schema: pa.Schema, samples: pd.DataFrame) -> pa.Table:
-    filled = samples.reindex(columns=schema.names)
-    return pa.Table.from_pandas(filled, schema=schema, preserve_index=False).cast(schema)
-
-
-def _spectra_rows(schema: pa.Schema, samples: pd.DataFrame, z: NDArray[np.complex128], backend: str | None) -> pa.Table:
-    masked = pa.array((samples["reason"] != "").to_numpy(bool))
-    frequency = np.tile(json.loads(schema.metadata[b"frequency_Hz"]), len(samples))
-    kind = schema.field("z_real_ohm").type
-    parts = (z.real, z.imag, np.abs(z), np.degrees(np.angle(z)))
-    values = (
-        pa.FixedSizeListArray.from_arrays(pa.array(p.ravel(), REAL).cast(kind.value_type), type=kind, mask=masked)
-        for p in parts
-    )
-    solved = samples["solver_status"] != "not_solved"
-    return pa.Table.from_arrays(
-        [
-            pa.array(samples["sample_id"], TEXT),
-            pa.FixedSizeListArray.from_arrays(pa.array(frequency, REAL), type=schema.field("frequency_Hz").type),
-            *values,
-            pa.array([backend if one else None for one in solved], TEXT),
-            pa.array(samples["solver_status"], TEXT),
-        ],
-        schema=schema,
-    )
