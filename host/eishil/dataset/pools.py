@@ -46,7 +46,9 @@ def cluster(task: Task, numbers: Sequence[int], address: str) -> Iterator[tuple[
         if not client.scheduler_info()["workers"]:
             raise EishilError(f"--scheduler {address}: it has no workers; `dask worker {address}` starts one")
         # Nobody but the iterator holds the futures: the cluster forgets a result as soon as it is here.
-        made = distributed.as_completed(client.map(_numbered, [task] * len(numbers), numbers, pure=False))
+        made = distributed.as_completed(
+            client.map(_numbered, [task] * len(numbers), list(numbers), pure=False), loop=client.loop
+        )
         for future in made:
             yield future.result()
 
