@@ -52,7 +52,7 @@ def test_manifest_counts_what_is_there(tiny: Path) -> None:
 
 @pytest.mark.parametrize(
     ("parameter_set", "words"),
-    [("Foo", "'Foo' is unknown; use one of"), ("Prada2013", "it has no 'SEI partial molar volume [m3.mol-1]'; use")],
+    [("Foo", "'Foo' is unknown; use one of"), ("MSMR_Example", "it has no 'Negative electrode OCP [V]'; use")],
 )
 def test_a_parameter_set_that_cannot_be_used_is_told_with_its_key(
     write_recipe: WriteRecipe, tmp_path: Path, parameter_set: str, words: str
