@@ -19,11 +19,10 @@ from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.constants import ACTIVE_FRACTIONS, CONSTANTS, SPREAD_GROUPS, model_constants
 from eishil.cell.impedance import solver
 from eishil.dataset.design import design
-from eishil.dataset.factory import generate
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import SAMPLES, Dataset
 from eishil.errors import RecipeError
-from eishil.progress import silent
+from support.tiny_dataset import make
 
 WriteRecipe = Callable[..., Path]
 FREQUENCY_HZ = np.logspace(-2, 3, 6)
@@ -124,7 +123,7 @@ def test_a_group_stands_for_its_constants(write_recipe: WriteRecipe) -> None:
 def test_the_data_set_records_the_factors(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     path = write_recipe(CELL, SPREAD)
     for folder, workers in (("one", 1), ("two", 2)):
-        generate(Recipe.load(path), path, tmp_path / folder, workers, silent, 16)
+        make(path, tmp_path / folder, workers=workers)
     assert (tmp_path / "one" / SAMPLES).read_bytes() == (tmp_path / "two" / SAMPLES).read_bytes()
     dataset = Dataset.open(tmp_path / "one")
     assert dataset.samples["spread_negative_bruggeman"].std() > 0.05
