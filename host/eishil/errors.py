@@ -22,6 +22,10 @@ class SilenceError(TargetError):
     """The target does not answer: it hangs, is not powered, or its line is broken. A reset may help."""
 
 
+class TargetDiedError(TargetError):
+    """The process that a target is has ended. It can be started again."""
+
+
 class SessionLostError(TargetError):
     """The device has forgotten the session, as after a reset. A new one can be opened."""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from eishil.errors import TargetError
 from eishil.filters.ekf import Ekf
 from eishil.network.onnx_files import load_float_network
 from eishil.progress import silent
@@ -44,29 +46,50 @@ def undisturbed(first_light_model, native_image, tmp_path_factory):
     return path, cells
 
 
-def test_hung_target_is_restarted_and_its_cell_run_again(undisturbed, first_light_model, native_image, tmp_path):
-    """The process is stopped (SIGSTOP) where no one expects it: it neither answers nor dies."""
-    path, cells = undisturbed
-    header, files = read(path).header, read(path).files
-    hang = iter([False] * 100 + [True] + [False] * 10_000)
-    with open_dut("native", native_image) as dut:
+def run_with_signals(undisturbed, model, image, path, sent: dict[int, signal.Signals]) -> DeviceRun:
+    """The cells of the undisturbed run on a process that gets signals before some of the bench's writes."""
+    recording, writes = read(undisturbed[0]), count()
+    with open_dut("native", image) as dut:
         honest = dut.write
 
         def write(data: bytes) -> None:
-            if next(hang):
-                os.kill(dut._process.pid, signal.SIGSTOP)
+            if (now := next(writes)) in sent:
+                os.kill(dut.pid, sent[now])
             honest(data)
 
         dut.write = write
-        link = Link(dut, first_light_model.dimensions(), waits_s=(0.3, 0.3))
-        logbook = open_logbook(tmp_path / "journal", header, files, resume=False)
+        link = Link(dut, model.dimensions(), waits_s=(0.3, 0.3))
+        logbook = open_logbook(path, recording.header, recording.files, resume=False)
         with logbook.journal:
-            run = DeviceRun(dut, first_light_model, native_image.build_id, link=link, logbook=logbook)
-            for _ in run.answers(cells):
+            run = DeviceRun(dut, model, image.build_id, link=link, logbook=logbook)
+            for _ in run.answers(undisturbed[1]):
                 pass
+    return run
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (signal.SIGSTOP, r"native did not answer step within 0\.6 s .*"),
+        (signal.SIGKILL, r"target native was ended by SIGKILL: it said nothing"),
+    ],
+    ids=["hangs", "dies"],
+)
+def test_target_is_started_again_and_its_cell_run_again(
+    sent, words, undisturbed, first_light_model, native_image, tmp_path
+):
+    path = tmp_path / "journal"
+    run = run_with_signals(undisturbed, first_light_model, native_image, path, {100: sent})
     (remark,) = run.remarks
-    assert re.match(r"native did not answer step within 0.6 s .*; it was reset and cell \S+ run again$", remark)
-    assert estimates(tmp_path / "journal") == estimates(path)
+    assert re.fullmatch(rf"{words}; it was reset and cell \S+ run again", remark)
+    assert estimates(path) == estimates(undisturbed[0])
+    assert [note["text"] for note in read(path).notes if note["event"] == "remark"] == [remark]
+
+
+def test_target_that_dies_twice_is_given_up(undisturbed, first_light_model, native_image, tmp_path):
+    twice = dict.fromkeys((100, 200), signal.SIGKILL)
+    with pytest.raises(TargetError, match=r"ended by SIGKILL: .* \(it had been reset once in this run already\)$"):
+        run_with_signals(undisturbed, first_light_model, native_image, tmp_path / "journal", twice)
 
 
 def test_kills_of_the_host_change_no_bit(undisturbed, native_image, tmp_path):

@@ -12,7 +12,7 @@ import tempfile
 from abc import abstractmethod
 from typing import IO
 
-from eishil.errors import TargetError
+from eishil.errors import TargetDiedError, TargetError
 from eishil.processes import die_with_parent
 from eishil_bench.dut.base import DutBase, TargetSpec
 
@@ -20,6 +20,7 @@ _WRITE_TIMEOUT_s = 10.0
 _STOP_TIMEOUT_s = 5.0
 _CHUNK_bytes = 65536
 _LAST_WORDS_bytes = 65536
+_SANITIZER, _DEFECT = "SUMMARY:", "runtime error:"  # AddressSanitizer and UndefinedBehaviorSanitizer
 
 
 class ProcessDut(DutBase):
@@ -124,7 +125,10 @@ class ProcessDut(DutBase):
         except subprocess.TimeoutExpired:
             return TargetError(f"target {self.name} closed its line and runs on; start it again")
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        return TargetError(f"target {self.name} {how}: {self._last_words()}")
+        words = self._last_words()
+        # What a sanitizer found is a defect that no second attempt mends.
+        kind = TargetError if words.startswith(_SANITIZER) or _DEFECT in words else TargetDiedError
+        return kind(f"target {self.name} {how}: {words}")
 
     def _last_words(self) -> str:
         """The line of standard error that says most: a sanitizer's or QEMU's verdict, else the last one."""
@@ -132,5 +136,5 @@ class ProcessDut(DutBase):
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, size - _LAST_WORDS_bytes))
         lines = [line.strip() for line in self._stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        verdicts = [line for line in lines if "runtime error:" in line or line.startswith(("SUMMARY:", "qemu"))]
+        verdicts = [line for line in lines if _DEFECT in line or line.startswith((_SANITIZER, "qemu"))]
         return (verdicts or lines or ["it said nothing"])[-1]

@@ -1,7 +1,8 @@
 """All trajectories through one device: from the journal where it has them, otherwise over the line.
 
 A trajectory starts from the model's prior, so that one which was cut short is run again from its first spectrum and
-gives the same estimates bit for bit. A device that falls silent is reset and its trajectory repeated, once in a run.
+gives the same estimates bit for bit. A device that falls silent or dies is reset and its trajectory repeated, once in a
+run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from eishil import wire
-from eishil.errors import EishilError, SilenceError, TargetError
+from eishil.errors import EishilError, SilenceError, TargetDiedError, TargetError
 from eishil.model import Model
 from eishil_bench.link.interface import UNTIMED, ByteStream, Exchanger, LinkStatistics, Request
 from eishil_bench.link.messages import request_body
@@ -30,6 +31,8 @@ from eishil_bench.link.steady_link import SteadyLink
 from eishil_bench.record.journal import Exchange, Section
 from eishil_bench.record.logbook import Logbook
 from eishil_bench.runs.stimulus import Trajectory
+
+_GONE = (SilenceError, TargetDiedError)  # what a reset may mend
 
 
 class Device(ByteStream, Protocol):
@@ -154,8 +157,8 @@ class DeviceRun:
         """The wanted device, freshly reset; a device that is mute may be one that a reset wakes."""
         try:
             self._refuse_stranger(self._session.hello())
-        except SilenceError as silence:
-            self._recover(silence, "it was reset")
+        except _GONE as gone:
+            self._recover(gone, "it was reset")
         else:
             self._device.reset()
         self.identity = self._session.hello()
@@ -173,9 +176,9 @@ class DeviceRun:
             try:
                 steps = self._stream(trajectory)
                 break
-            except SilenceError as silence:
+            except _GONE as gone:
                 journal.note("abandoned", cell_id=trajectory.cell_id)
-                self._recover(silence, f"it was reset and cell {trajectory.cell_id} run again")
+                self._recover(gone, f"it was reset and cell {trajectory.cell_id} run again")
                 self._refuse_stranger(self._session.hello())
         journal.note("finished", cell_id=trajectory.cell_id, link=asdict(self.link))
         journal.sync()
@@ -187,7 +190,7 @@ class DeviceRun:
         resumed = self._session.link.statistics.resumed
         try:
             steps = stream(self._session, [spectrum.measured for spectrum in trajectory.spectra])
-        except SilenceError:
+        except _GONE:
             raise
         except TargetError:
             self._refuse_faults()
@@ -207,16 +210,16 @@ class DeviceRun:
             return
         refuse_faults(self._device.name, self._faults_before, status)
 
-    def _recover(self, silence: SilenceError, done: str) -> None:
-        """Reset a silent device, once in a run."""
+    def _recover(self, gone: TargetError, done: str) -> None:
+        """Reset a device that is silent or has died, once in a run."""
         if self._retried:
-            raise TargetError(f"{silence} (it had been reset once in this run already)") from None
+            raise TargetError(f"{gone} (it had been reset once in this run already)") from None
         self._retried = True
         try:
             self._device.reset()
         except EishilError as error:
-            raise TargetError(f"{silence}; resetting it failed: {error}") from None
-        self.remarks.append(f"{silence}; {done}")
+            raise TargetError(f"{gone}; resetting it failed: {error}") from None
+        self.remarks.append(f"{gone}; {done}")
         self._logbook.journal.note("remark", text=self.remarks[-1])
 
 
