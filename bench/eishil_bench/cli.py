@@ -195,9 +195,9 @@ def link(
     scale: Annotated[float, typer.Option(min=0.001, max=100.0, help="1 is the full campaign, some minutes")] = 1.0,
 ) -> None:
     """Damage, drop, reset and kill what is between bench and device, and measure what the line carries."""
-    from eishil_bench.link import campaigns
+    from eishil_bench.link import link_bench
 
-    campaigns.command(json, scale)
+    link_bench.command(json, scale)
 
 
 @app.command()

@@ -18,7 +18,8 @@ from eishil.progress import silent
 from eishil_bench.link.exchange import Link
 from eishil_bench.record.journal import MAGIC, Journal, read
 from eishil_bench.record.logbook import journal_header, open_logbook
-from eishil_bench.record.replay import MODEL_FILE, NETWORK_FILE, replay
+from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE
+from eishil_bench.record.replay import replay
 from eishil_bench.runs.limits import load_limits
 from eishil_bench.runs.measure import judge, measure
 from eishil_bench.runs.run_table import TIMING

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -16,17 +17,18 @@ from eishil.filters.ekf import Ekf
 from eishil.network.onnx_files import load_float_network
 from eishil.progress import silent
 from eishil_bench.dut import open_dut
+from eishil_bench.link.chaos import NO_FAULTS
 from eishil_bench.link.exchange import Link
 from eishil_bench.record.journal import Journal, read
-from eishil_bench.record.kills import estimates, kill_campaign
+from eishil_bench.record.kills import Rerun, estimates, kill_campaign
 from eishil_bench.record.logbook import journal_header, open_logbook
-from eishil_bench.record.replay import MODEL_FILE, NETWORK_FILE
+from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE
 from eishil_bench.runs.device_run import DeviceRun
 from eishil_bench.runs.measure import measure
 from support.simulated_cells import simulated_cells
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 12
+KILLS, RESETS = 8, 4
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +94,16 @@ def test_target_that_dies_twice_is_given_up(undisturbed, first_light_model, nati
         run_with_signals(undisturbed, first_light_model, native_image, tmp_path / "journal", twice)
 
 
-def test_kills_of_the_host_change_no_bit(undisturbed, native_image, tmp_path):
+def again(source, image, faults=NO_FAULTS) -> Rerun:
+    return Rerun(str(source), "native", "native", str(image.elf), "", faults=faults)
+
+
+def test_kills_of_the_host_and_resets_of_the_target_change_no_bit(undisturbed, native_image, tmp_path):
     path, cells = undisturbed
     assert [len(replies) for replies in estimates(path).values()] == [40] * len(cells)
-    campaign = kill_campaign(path, "native", "native", native_image.elf, tmp_path, KILLS, np.random.default_rng(20))
-    assert campaign.kills >= KILLS
+    run = again(path, native_image, replace(NO_FAULTS, reset=4e-5, close=1e-5))
+    campaign = kill_campaign(run, tmp_path, np.random.default_rng(20), kills=KILLS, resets=RESETS)
+    assert campaign.kills >= KILLS and campaign.resets >= RESETS
     assert campaign.bit_equal
     resumed = [read(journal).notes for journal in tmp_path.glob("killed_*.journal")]
     assert sum(note["event"] == "resumed" for notes in resumed for note in notes) >= KILLS - len(resumed)
@@ -115,5 +122,5 @@ def test_a_changed_estimate_would_be_seen(undisturbed, native_image, tmp_path):
                 journal.exchange(one.name, one.request, reply, one.timing)
             journal.note("finished", cell_id=section.about["cell_id"], link={})
     rng = np.random.default_rng(1)
-    campaign = kill_campaign(tmp_path / "changed", "native", "native", native_image.elf, tmp_path, 1, rng)
+    campaign = kill_campaign(again(tmp_path / "changed", native_image), tmp_path, rng, kills=1)
     assert campaign.kills >= 1 and not campaign.bit_equal

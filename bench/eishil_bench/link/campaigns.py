@@ -6,35 +6,31 @@ undisturbed run. What cannot run faster than the processor (damage, resets, kill
 
 from __future__ import annotations
 
-import json
 import resource
-import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from eishil import wire
 from eishil.codegen import generate
-from eishil.files import write_atomic
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil_bench.dut import Dut, open_dut
 from eishil_bench.dut.process import ProcessDut
 from eishil_bench.firmware.build import FirmwareImage, build_firmware
-from eishil_bench.firmware.model_variants import with_modes_as_states
 from eishil_bench.link.chaos import USUAL, ChaosDut, Faults
 from eishil_bench.link.exchange import Link
 from eishil_bench.link.framing import CRC_BYTES, FrameReader
 from eishil_bench.link.paced_line import BITS_PER_BYTE, PacedPty
 from eishil_bench.link.session import Session, stream
 from eishil_bench.link.steady_link import SteadyLink
-from eishil_bench.record.kills import kill_campaign
+from eishil_bench.record.kills import KillCampaign, Rerun, kill_campaign
 from eishil_bench.record.logbook import journal_header, open_logbook
-from eishil_bench.record.replay import MODEL_FILE, NETWORK_FILE
+from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE
 from eishil_bench.runs.device_run import DeviceRun
 from eishil_bench.runs.stimulus import Trajectory, held_out_trajectories
 
@@ -43,40 +39,9 @@ DATASETS = Path(__file__).resolve().parents[3] / "datasets"
 IMPATIENT_s = (0.004,) * 20_000
 WINDOW = 4
 DAMAGE = 0.01
-RESETS = 2e-5  # of bytes: one in some sixty steps
-BAUD_Bd = 921_600
+RESETS, CLOSED_PORTS = 4e-5, 1e-5  # of bytes: a reset in some thirty steps
 ONLY_BYTES = Faults(DAMAGE / 3, DAMAGE / 3, DAMAGE / 3, truncate=0, burst=0, reorder=0, delay=0, close=0, reset=0)
 _CHUNK_bytes = 4096
-
-
-@dataclass(frozen=True)
-class LinkFigures:
-    """Figures of `eishil bench link`.
-
-    `frames`: put on the damaged line, both ways; of their bytes `damaged` were changed, dropped or doubled. `lost`:
-    exchanges given up; `wrong`: estimates that differ from the undisturbed run's, in all campaigns together.
-    `random_bytes`: taken by each parser; `accepted`: frames that either found in them; `grown_bytes`: of the device's
-    memory meanwhile. `wire_utilisation`: step traffic of the busier direction over what a paced pseudo-terminal at
-    `baud_Bd` carries. `speedup_over_stop_and_wait`: steps per second under QEMU, a window of requests over one.
-    """
-
-    frames: int
-    damaged: int
-    lost: int
-    wrong: int
-    bit_equal: bool
-    resets: int
-    closed_ports: int
-    kills: int
-    random_bytes: int
-    accepted: int
-    grown_bytes: int
-    baud_Bd: int
-    wire_utilisation: float
-    steps_per_s_stop_and_wait: float
-    steps_per_s_windowed: float
-    speedup_over_stop_and_wait: float
-    round_trip_median_ms: float
 
 
 @dataclass(frozen=True)
@@ -163,8 +128,8 @@ def parse_noise(bench: Bench, n_bytes: int, seed: int) -> tuple[int, int]:
         return accepted, _resident_bytes(dut) - memory
 
 
-def kill(bench: Bench, kills: int, seed: int, folder: Path) -> tuple[int, bool]:
-    """Kills of the host, each gone on from its journal; whether every estimate was that of the undisturbed run."""
+def kill(bench: Bench, kills: int, resets: int, seed: int, folder: Path, tell: Progress) -> KillCampaign:
+    """Kills of the host and resets of the target in the same runs, which go on from their journals."""
     source = folder / "undisturbed.journal"
     files = {
         MODEL_FILE: bench.model.to_json().encode(),
@@ -175,9 +140,9 @@ def kill(bench: Bench, kills: int, seed: int, folder: Path) -> tuple[int, bool]:
         with logbook.journal:
             for _ in DeviceRun(dut, bench.model, bench.image.build_id, logbook=logbook).answers(bench.cells):
                 pass
-    rng = np.random.default_rng(seed)
-    campaign = kill_campaign(source, "native", bench.image.env, bench.image.elf, folder, kills, rng)
-    return campaign.kills, campaign.bit_equal
+    faults = replace(USUAL, reset=RESETS, close=CLOSED_PORTS)
+    run = Rerun(str(source), "native", bench.image.env, str(bench.image.elf), "", faults=faults)
+    return kill_campaign(run, folder, np.random.default_rng(seed), kills=kills, resets=resets, tell=tell)
 
 
 def utilise(bench: Bench, steps: int, baud_Bd: int) -> float:
@@ -199,70 +164,33 @@ def utilise(bench: Bench, steps: int, baud_Bd: int) -> float:
     return steps * busier * BITS_PER_BYTE / baud_Bd / elapsed_s
 
 
-def speed(bench: Bench, target: str, steps: int, window: int) -> tuple[float, float]:
-    """Steps per second on an emulator, and the median round trip of a step in ms."""
+@dataclass(frozen=True)
+class Speed:
+    """Of an emulated target with a window: `host_ms` is the bench's processor time for a step."""
+
+    steps_per_s: float
+    round_trip_ms: float
+    host_ms: float
+
+
+def speed(bench: Bench, target: str, steps: int, window: int) -> Speed:
+    """All figures over so many steps, after the first few."""
     life = _repeated(bench.lives, steps)
     with open_dut(target, bench.image) as dut:
         session = Session(dut, bench.model, window=window)
         session.hello()
         stream(session, life[:WINDOW])
-        started_s = time.perf_counter()
+        started_s, cpu_s = time.perf_counter(), time.process_time()
         timings = [step.timing for step in stream(session, life)]
-        elapsed_s = time.perf_counter() - started_s
-    return steps / elapsed_s, 1e-3 * float(np.median([one.round_trip_us for one in timings if one.round_trip_us]))
+        elapsed_s, cpu_s = time.perf_counter() - started_s, time.process_time() - cpu_s
+    round_trip_us = np.median([one.round_trip_us for one in timings if one.round_trip_us])
+    return Speed(steps / elapsed_s, 1e-3 * float(round_trip_us), 1e3 * cpu_s / steps)
 
 
-def bench_link(progress: Progress, scale: float = 1.0, seed: int = 0) -> LinkFigures:
-    """All campaigns; `scale` makes them shorter."""
-    model = Model.load(DATASETS / "models" / "first_light" / MODEL_FILE)
-
-    def count(full: int) -> int:
-        return max(1, int(full * scale))
-
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        # A reply of 16 states would get through such a line once in a thousand times.
-        small = Bench.make(with_modes_as_states(model), "native", folder / "small")
-        whole = Bench.make(model, "native", folder / "whole")
-        emulated = Bench.make(model, "nucleo_f446re", folder / "emulated")
-        progress("link", 1, 6, "damaged bytes")
-        noisy = disturb(small, ONLY_BYTES, seed, frames=count(100_000))
-        progress("link", 2, 6, "resets and closed ports")
-        reset = disturb(whole, replace(USUAL, reset=RESETS, close=RESETS), seed + 1, resets=count(100))
-        progress("link", 3, 6, "random bytes")
-        accepted, grown_bytes = parse_noise(whole, count(10_000_000), seed + 2)
-        progress("link", 4, 6, "kills of the host")
-        kills, same_after_kills = kill(whole, count(100), seed + 3, folder)
-        progress("link", 5, 6, "speed")
-        utilisation = utilise(whole, count(1000), BAUD_Bd)
-        slow, round_trip_ms = speed(emulated, "qemu", count(1000), 1)
-        fast, _ = speed(emulated, "qemu", count(1000), WINDOW)
-        progress("link", 6, 6)
-    wrong = noisy.wrong + reset.wrong
-    return LinkFigures(
-        frames=noisy.frames,
-        damaged=noisy.damaged,
-        lost=noisy.lost + reset.lost,
-        wrong=wrong,
-        bit_equal=wrong == 0 and same_after_kills,
-        resets=reset.resets,
-        closed_ports=reset.closed,
-        kills=kills,
-        random_bytes=count(10_000_000),
-        accepted=accepted,
-        grown_bytes=grown_bytes,
-        baud_Bd=BAUD_Bd,
-        wire_utilisation=utilisation,
-        steps_per_s_stop_and_wait=slow,
-        steps_per_s_windowed=fast,
-        speedup_over_stop_and_wait=fast / slow,
-        round_trip_median_ms=round_trip_ms,
-    )
-
-
-def save(figures: LinkFigures, path: Path) -> None:
-    """Write the figures as JSON."""
-    write_atomic(path, json.dumps(asdict(figures), indent=1) + "\n")
+def possible_speedup(one: Speed) -> float:
+    """What a window can give at most: host and device at work all the time, instead of one after the other."""
+    step_ms = 1e3 / one.steps_per_s
+    return step_ms / max(one.host_ms, step_ms - one.host_ms)
 
 
 def _repeated(lives: Sequence[Sequence[StepInput]], steps: int) -> list[StepInput]:
@@ -281,17 +209,3 @@ def _resident_bytes(dut: Dut) -> int:
     assert isinstance(dut, ProcessDut)
     pages = int(Path(f"/proc/{dut.pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
-
-
-def command(path: Path | None, scale: float) -> None:
-    """Run the campaigns, tell the figures, and write them where wanted."""
-    from eishil_bench import terminal
-    from eishil_bench.dut import require_emulator, target_spec
-
-    require_emulator(target_spec("qemu"))
-    with terminal.progress_bars() as progress:
-        figures = bench_link(progress, scale)
-    if path is not None:
-        save(figures, path)
-    for name, value in asdict(figures).items():
-        terminal.results_console().print(f"{name:<28} {value:g}" if isinstance(value, float) else f"{name:<28} {value}")

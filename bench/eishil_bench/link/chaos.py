@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -49,6 +50,7 @@ class Faults:
 
 
 USUAL = Faults()
+NO_FAULTS = Faults(flip=0, drop=0, double=0, truncate=0, burst=0, reorder=0, delay=0, close=0, reset=0)
 
 
 class BadDirection:
@@ -125,10 +127,15 @@ class BadDirection:
 
 
 class ChaosDut:
-    """Stands for a target, and lets everything that can happen to its line happen. It is a `Dut` itself."""
+    """Stands for a target, and lets everything that can happen to its line happen. It is a `Dut` itself.
 
-    def __init__(self, dut: Any, seed: int, faults: Faults = USUAL) -> None:
-        self._dut = dut
+    `on_event` is told of each `close` and `reset` before it happens.
+    """
+
+    def __init__(
+        self, dut: Any, seed: int, faults: Faults = USUAL, on_event: Callable[[str], object] = lambda event: None
+    ) -> None:
+        self._dut, self._on_event = dut, on_event
         to_device, to_host = np.random.default_rng(seed).spawn(2)
         self._to_device, self._to_host = BadDirection(to_device, faults), BadDirection(to_host, faults)
         self._arriving: deque[tuple[float, bytes]] = deque()  # when it may be read, and what
@@ -196,6 +203,8 @@ class ChaosDut:
         return due
 
     def _happen(self, events: list[str]) -> None:
+        for event in events:
+            self._on_event(event)
         if "reset" in events:
             self.reset()
         if "close" in events:

@@ -1,18 +1,19 @@
-"""The spectra of a journal through a device once more, by a process that is killed at random moments and goes on.
+"""The spectra of a journal through a bad line once more, by a process that is killed at random moments and goes on.
 
 A finished journal is all that is needed: it holds the model and what was sent. The process that is killed is
-`python -m eishil_bench.record.kills`.
+`python -m eishil_bench.record.kills`; the resets and closed ports that it met are told in a file that outlives it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ import numpy as np
 from eishil import wire
 from eishil.errors import EishilError, TargetError
 from eishil.model import Model
+from eishil.progress import Progress, silent
+from eishil_bench.link.chaos import NO_FAULTS, ChaosDut, Faults
 from eishil_bench.record.journal import read
 from eishil_bench.record.logbook import journal_header, open_logbook
-from eishil_bench.record.replay import MODEL_FILE, recorded_trajectory
+from eishil_bench.record.recorded import MODEL_FILE, recorded_trajectory
 from eishil_bench.runs.device_run import DeviceRun
 
 _STEP_REPLY = wire.dtype(wire.BY_NAME["step_reply"], dict.fromkeys(wire.SYMBOLS, 1))
@@ -33,12 +36,45 @@ _POLL_s = 0.0005
 
 
 @dataclass(frozen=True)
-class KillCampaign:
-    """`kills` of the host and `torn` journal ends among them; whether all estimates were those of the source."""
+class Rerun:
+    """The spectra of the journal `source` once more: on which target, and where its own journal lies.
 
-    kills: int
-    torn: int
-    bit_equal: bool
+    Its line is as bad as `faults` say, by `seed`, which differs from process to process; without faults it is a good
+    one.
+    """
+
+    source: str
+    target: str
+    env: str
+    elf: str
+    path: str
+    seed: int = 0
+    faults: Faults = NO_FAULTS
+
+    @classmethod
+    def parse(cls, text: str) -> Rerun:
+        """What `json.dumps(asdict(...))` gave."""
+        fields = json.loads(text)
+        return cls(**{**fields, "faults": Faults(**fields["faults"])})
+
+    @property
+    def events(self) -> Path:
+        """One line for each reset of the target and each closed port."""
+        return Path(f"{self.path}.events")
+
+
+@dataclass
+class KillCampaign:
+    """`kills` of the host, `torn` journal ends among them, `resets` of the target and `closed_ports` in the same runs.
+
+    `bit_equal`: whether all estimates were those of the source.
+    """
+
+    kills: int = 0
+    torn: int = 0
+    resets: int = 0
+    closed_ports: int = 0
+    bit_equal: bool = True
 
 
 def estimates(path: Path) -> dict[str, list[bytes]]:
@@ -51,42 +87,54 @@ def estimates(path: Path) -> dict[str, list[bytes]]:
     }
 
 
-def rerun(source: Path, target: str, env: str, elf: Path, path: Path) -> None:
-    """Run the spectra of the journal `source` on a target, with a journal of its own that is gone on with."""
+def rerun(wanted: Rerun) -> None:
+    """Run the spectra, going on with the journal where there is one."""
     from eishil_bench.dut import open_dut
     from eishil_bench.firmware.build import read_image
 
-    recording = read(source)
+    recording = read(Path(wanted.source))
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / MODEL_FILE).write_bytes(recording.files[MODEL_FILE])
         model = Model.load(Path(folder) / MODEL_FILE)
-    image = read_image(env, elf)
+    image = read_image(wanted.env, Path(wanted.elf))
     trajectories = [recorded_trajectory(section, model) for section in recording.finished.values()]
     header = journal_header(model, image, 0, recording.header["about"])
-    with open_dut(target, image) as dut:
-        logbook = open_logbook(path, header, recording.files, resume=True)
-        with logbook.journal:
-            for _ in DeviceRun(dut, model, image.build_id, logbook=logbook).answers(trajectories):
-                pass
+    with wanted.events.open("a", buffering=1) as events:
+        dut = ChaosDut(
+            open_dut(wanted.target, image), wanted.seed, wanted.faults, lambda event: events.write(f"{event}\n")
+        )
+        with dut:
+            logbook = open_logbook(Path(wanted.path), header, recording.files, resume=True)
+            with logbook.journal:
+                for _ in DeviceRun(dut, model, image.build_id, logbook=logbook).answers(trajectories):
+                    pass
 
 
 def kill_campaign(
-    source: Path, target: str, env: str, elf: Path, folder: Path, kills: int, rng: np.random.Generator
+    run: Rerun, folder: Path, rng: np.random.Generator, *, kills: int, resets: int = 0, tell: Progress = silent
 ) -> KillCampaign:
-    """Kill the host so many times (SIGKILL) while it runs a journal's spectra, each time going on where it was.
+    """Kill the host (SIGKILL) while it runs a journal's spectra, each time going on where it was.
 
-    Whenever a run comes to its end its estimates are compared with those of the source and a new one begins.
+    Whenever a run comes to its end its estimates are compared with those of the source and a new one begins, until
+    there were so many kills and resets.
     """
-    expected, done, torn, equal, rounds = estimates(source), 0, 0, True, 0
-    while done < kills:
+    expected, done, rounds = estimates(Path(run.source)), KillCampaign(), 0
+    full_bytes = Path(run.source).stat().st_size
+    while done.kills < kills or done.resets < resets:
         path = folder / f"killed_{rounds}.journal"
-        command = [sys.executable, "-m", "eishil_bench.record.kills", str(source), target, env, str(elf), str(path)]
-        while not _run_once(command, path, source.stat().st_size, rng, kill=done < kills):
-            done += 1
-            torn += path.is_file() and _torn(path)
-        equal &= estimates(path) == expected
+        one = replace(run, path=str(path))
+        finished = False
+        while not finished:
+            one = replace(one, seed=int(rng.integers(2**32)))
+            finished = _run_once(one, full_bytes, rng, kill=done.kills < kills)
+            done.kills += not finished
+            done.torn += not finished and path.is_file() and _torn(path)
+            tell("kills", min(done.kills, kills), kills, f"{rounds} runs ended")
+        events = one.events.read_text().split()
+        done.resets, done.closed_ports = done.resets + events.count("reset"), done.closed_ports + events.count("close")
+        done.bit_equal &= estimates(path) == expected
         rounds += 1
-    return KillCampaign(done, torn, equal)
+    return done
 
 
 def _torn(path: Path) -> bool:
@@ -97,10 +145,12 @@ def _torn(path: Path) -> bool:
         return True
 
 
-def _run_once(command: list[str], path: Path, full_bytes: int, rng: np.random.Generator, *, kill: bool) -> bool:
+def _run_once(run: Rerun, full_bytes: int, rng: np.random.Generator, *, kill: bool) -> bool:
     """Whether the process came to its end; otherwise it was killed when its journal had a random length."""
+    path = Path(run.path)
     begun_bytes = path.stat().st_size if path.is_file() else 0
     fatal_bytes = begun_bytes + int(rng.integers(1, max(full_bytes - begun_bytes, 2)))
+    command = [sys.executable, "-m", "eishil_bench.record.kills", json.dumps(asdict(run))]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + _DEADLINE_s
     try:
@@ -120,4 +170,4 @@ def _run_once(command: list[str], path: Path, full_bytes: int, rng: np.random.Ge
 
 
 if __name__ == "__main__":
-    rerun(Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]), Path(sys.argv[5]))
+    rerun(Rerun.parse(sys.argv[1]))

@@ -8,29 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from eishil import wire
 from eishil.errors import EishilError
 from eishil.filters.ekf import Ekf
-from eishil.filters.step import StepInput
 from eishil.filters.ukf import reference_filter
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil_bench.link.interface import LinkStatistics
 from eishil_bench.link.session import ID_BYTES, stream
-from eishil_bench.record.journal import Exchange, Recording, Section, read
+from eishil_bench.record.journal import Exchange, Recording, read
+from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE, recorded_session, recorded_trajectory
 from eishil_bench.report.page import write_report
 from eishil_bench.runs import run_table
-from eishil_bench.runs.device_run import recorded_session
 from eishil_bench.runs.limits import Limit
 from eishil_bench.runs.measure import Measurement, compared, judge
 from eishil_bench.runs.results import Results
-from eishil_bench.runs.stimulus import HeldOutSpectrum, Trajectory
-
-MODEL_FILE = "model.json"
-NETWORK_FILE = "network_float.onnx"
 
 
 @dataclass(frozen=True)
@@ -107,29 +101,6 @@ def _measurement(recording: Recording, model: Model, ekf: Ekf, progress: Progres
         status=recorded_session(name, _last(recording, "status"), model).status(),
         link=LinkStatistics(**end["link"]),
         remarks=end["remarks"],
-    )
-
-
-def recorded_trajectory(section: Section, model: Model) -> Trajectory:
-    """What was sent, read back from the requests; points that were masked are NaN again."""
-    dtype = wire.dtype(wire.BY_NAME["step_request"], model.dimensions())
-    requests = [np.frombuffer(one.request, dtype)[0] for one in section.exchanges if one.name == "step"]
-    spectra = [
-        HeldOutSpectrum(step, cycles, soh, soc, _as_measured(request))
-        for (step, cycles, soh, soc), request in zip(section.about["labels"], requests, strict=True)
-    ]
-    return Trajectory(section.about["cell_id"], tuple(spectra), section.about["masked"])
-
-
-def _as_measured(request: np.void) -> StepInput:
-    z_ohm = np.atleast_1d(request["z_real_ohm"] + 1j * request["z_imag_ohm"].astype(np.float64))
-    valid = np.array([bool(int(request["valid_mask"]) >> k & 1) for k in range(len(z_ohm))])
-    return StepInput(
-        elapsed_cycles=float(request["elapsed_cycles"]),
-        voltage_V=float(request["voltage_V"]),
-        temperature_degC=float(request["temperature_degC"]),
-        z_ohm=np.where(valid, z_ohm, np.nan),
-        valid=valid,
     )
 
 

@@ -7,17 +7,13 @@ run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-import numpy as np
-
-from eishil import wire
 from eishil.errors import EishilError, SilenceError, TargetDiedError, TargetError
 from eishil.model import Model
-from eishil_bench.link.interface import UNTIMED, ByteStream, Exchanger, LinkStatistics, Request
-from eishil_bench.link.messages import request_body
+from eishil_bench.link.interface import ByteStream, Exchanger, LinkStatistics
 from eishil_bench.link.session import (
     DeviceStatus,
     DeviceStep,
@@ -28,8 +24,9 @@ from eishil_bench.link.session import (
     stream,
 )
 from eishil_bench.link.steady_link import SteadyLink
-from eishil_bench.record.journal import Exchange, Section
+from eishil_bench.record.journal import Section
 from eishil_bench.record.logbook import Logbook
+from eishil_bench.record.recorded import recorded_session
 from eishil_bench.runs.stimulus import Trajectory
 
 _GONE = (SilenceError, TargetDiedError)  # what a reset may mend
@@ -43,53 +40,6 @@ class Device(ByteStream, Protocol):
 
     def reset(self) -> None:
         """Reset the device; it is ready to talk afterwards."""
-
-
-class RecordedLink:
-    """Answers requests from a journal; a request that differs from the recorded one is refused.
-
-    It stands in for device and link at once: nothing is ever sent.
-    """
-
-    def __init__(self, name: str, exchanges: Sequence[Exchange], sizes: Mapping[str, int]) -> None:
-        self.name = name
-        self.statistics = LinkStatistics()
-        self.timing = UNTIMED
-        self._exchanges = list(exchanges)
-        self._sizes = sizes
-        self._next = 0
-
-    def exchange(self, name: str, **fields: Any) -> np.void:
-        if self._next == len(self._exchanges):
-            raise EishilError(f"the journal of {self.name} ends before the trajectory does; run again without --resume")
-        recorded = self._exchanges[self._next]
-        self._next += 1
-        if (recorded.name, recorded.request) != (name, request_body(name, fields, self._sizes)):
-            raise EishilError(
-                f"the journal of {self.name} was recorded with other spectra (exchange {self._next}, {recorded.name}); "
-                "run again without --resume"
-            )
-        dtype = wire.dtype(wire.BY_NAME[f"{name}_reply"], self._sizes)
-        if len(recorded.reply) != dtype.itemsize:
-            raise EishilError(f"the journal of {self.name} has a {name} reply of another length; run again")
-        self.timing = recorded.timing
-        record: np.void = np.frombuffer(recorded.reply, dtype)[0]
-        return record
-
-    def exchange_all(self, requests: Iterable[Request]) -> Iterator[np.void]:
-        for name, fields in requests:
-            yield self.exchange(name, **fields)
-
-    def write(self, data: bytes) -> None: ...
-
-    def read(self, timeout_s: float) -> bytes:
-        return b""
-
-
-def recorded_session(name: str, exchanges: Sequence[Exchange], model: Model) -> Session:
-    """A session with what a journal holds."""
-    link = RecordedLink(name, exchanges, model.dimensions())
-    return Session(link, model, link)
 
 
 class DeviceRun:

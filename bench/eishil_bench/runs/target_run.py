@@ -15,7 +15,7 @@ from eishil.progress import Progress
 from eishil_bench.dut import TargetSpec, open_dut
 from eishil_bench.pipeline import Workspace
 from eishil_bench.record.logbook import journal_header, open_logbook
-from eishil_bench.record.replay import MODEL_FILE, NETWORK_FILE
+from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE
 from eishil_bench.runs import run_table
 from eishil_bench.runs.measure import judge, measure
 from eishil_bench.runs.results import Results
