@@ -6,6 +6,7 @@ undisturbed run. What cannot run faster than the processor (damage, resets, kill
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from collections.abc import Sequence
@@ -166,11 +167,12 @@ def utilise(bench: Bench, steps: int, baud_Bd: int) -> float:
 
 @dataclass(frozen=True)
 class Speed:
-    """Of an emulated target with a window: `host_ms` is the bench's processor time for a step."""
+    """Of an emulated target with a window: `host_ms` and `emulator_ms` are processor time for a step, of all threads."""
 
     steps_per_s: float
     round_trip_ms: float
     host_ms: float
+    emulator_ms: float
 
 
 def speed(bench: Bench, target: str, steps: int, window: int) -> Speed:
@@ -180,17 +182,17 @@ def speed(bench: Bench, target: str, steps: int, window: int) -> Speed:
         session = Session(dut, bench.model, window=window)
         session.hello()
         stream(session, life[:WINDOW])
-        started_s, cpu_s = time.perf_counter(), time.process_time()
+        before_s = (time.perf_counter(), time.process_time(), _processor_s(dut))
         timings = [step.timing for step in stream(session, life)]
-        elapsed_s, cpu_s = time.perf_counter() - started_s, time.process_time() - cpu_s
+        after_s = (time.perf_counter(), time.process_time(), _processor_s(dut))
+    elapsed_s, host_s, emulator_s = np.subtract(after_s, before_s)
     round_trip_us = np.median([one.round_trip_us for one in timings if one.round_trip_us])
-    return Speed(steps / elapsed_s, 1e-3 * float(round_trip_us), 1e3 * cpu_s / steps)
-
-
-def possible_speedup(one: Speed) -> float:
-    """What a window can give at most: host and device at work all the time, instead of one after the other."""
-    step_ms = 1e3 / one.steps_per_s
-    return step_ms / max(one.host_ms, step_ms - one.host_ms)
+    return Speed(
+        steps_per_s=steps / float(elapsed_s),
+        round_trip_ms=1e-3 * float(round_trip_us),
+        host_ms=1e3 * float(host_s) / steps,
+        emulator_ms=1e3 * float(emulator_s) / steps,
+    )
 
 
 def _repeated(lives: Sequence[Sequence[StepInput]], steps: int) -> list[StepInput]:
@@ -202,6 +204,13 @@ def _frame_bytes(message: str, sizes: dict[str, int]) -> int:
     """Encoded, at the least: header, body and CRC-32, code bytes of COBS, delimiter."""
     data = sum(wire.dtype(wire.BY_NAME[name], sizes).itemsize for name in ("header", message)) + CRC_BYTES
     return data + 1 + data // 255 + 1
+
+
+def _processor_s(dut: Dut) -> float:
+    """What a target that is a process has used of processors, in user and in kernel mode; see proc(5)."""
+    assert isinstance(dut, ProcessDut)
+    fields = Path(f"/proc/{dut.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_bytes(dut: Dut) -> int:
