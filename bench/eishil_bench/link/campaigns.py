@@ -167,7 +167,7 @@ def utilise(bench: Bench, steps: int, baud_Bd: int) -> float:
 
 @dataclass(frozen=True)
 class Speed:
-    """Of an emulated target with a window: `host_ms` and `emulator_ms` are processor time for a step, of all threads."""
+    """Of an emulated target with a window: `host_ms` and `emulator_ms` are processor time for a step."""
 
     steps_per_s: float
     round_trip_ms: float
