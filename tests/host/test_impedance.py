@@ -14,13 +14,12 @@ import pybamm
 import pytest
 
 import eishil
-from eishil.cell import compiler, static_lu
+from eishil.cell import static_lu
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.impedance import ImpedanceSolver, solver
 from eishil.cell.linearise import CellInputs
 from eishil.cell.parameters import INPUTS
-from eishil.cell.schedule import Pattern, schedule
-from eishil.cell.static_lu import StaticSolver, checked_impedance, pivoted_impedance
+from eishil.cell.static_lu import StaticSolver
 from eishil.errors import EishilError
 
 FREQUENCY_HZ = np.logspace(-2, 3, 11)
@@ -132,51 +131,6 @@ def test_compiled_jacobian_equals_the_interpreted_one() -> None:
     assert compiled.model is not built.model
     expected = built.solve(cells(), FREQUENCY_HZ).z_ohm
     np.testing.assert_allclose(compiled.solve(cells(), FREQUENCY_HZ).z_ohm, expected, rtol=1e-12)
-
-
-def small_system(n: int, rng: np.random.Generator) -> tuple[Pattern, np.ndarray, np.ndarray, np.ndarray]:
-    dense = rng.standard_normal((n, n)) * (rng.random((n, n)) < 0.4) - 5 * np.eye(n)
-    column, row = np.nonzero(dense.T)
-    start = np.concatenate([[0], np.cumsum((dense != 0).sum(axis=0))])
-    pattern = Pattern(n, row.astype(np.int32), start.astype(np.int32), (rng.random(n) < 0.7).astype(float), int(n // 2))
-    return pattern, dense, dense.T[column, row], rng.standard_normal(n)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_static_elimination_equals_dense_algebra(seed: int) -> None:
-    pattern, dense, values, voltage = small_system(12, np.random.default_rng(seed))
-    omega = 2 * np.pi * FREQUENCY_HZ
-    z, error = StaticSolver(schedule(pattern, values, 1.0)).impedance(values[None], voltage[None], omega)
-    b = -np.eye(pattern.n)[pattern.current]
-    for k, w in enumerate(omega):
-        x = np.linalg.solve(1j * w * np.diag(pattern.mass) - dense, b)
-        assert z[0, k] == pytest.approx(-(voltage @ x) / x[pattern.current], rel=1e-11)
-        assert z[0, k] == pytest.approx(pivoted_impedance(pattern, values, voltage, w)[0], rel=1e-11)
-    assert error.max() < 1e-14
-
-
-def test_bits_do_not_depend_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    pattern, _, values, voltage = small_system(30, np.random.default_rng(1))
-    plan, omega = schedule(pattern, values, 1.0), 2 * np.pi * FREQUENCY_HZ
-    native = StaticSolver(plan).impedance(values[None], voltage[None], omega)
-    assert "-march=native" in compiler.FLAGS
-    monkeypatch.setattr(compiler, "FLAGS", tuple(flag for flag in compiler.FLAGS if flag != "-march=native"))
-    baseline = StaticSolver(plan)
-    assert baseline.compiled
-    np.testing.assert_array_equal(baseline.impedance(values[None], voltage[None], omega), native)
-
-
-def test_what_elimination_cannot_solve_is_pivoted_and_what_is_singular_is_nan() -> None:
-    # J = [[a, 1, 0], [1, a, 0], [0, 0, 2]]: with a = 0 no elimination along the diagonal exists, in any order.
-    row, start = np.array([0, 1, 0, 1, 2], np.int32), np.array([0, 2, 4, 5], np.int32)
-    pattern = Pattern(3, row, start, np.zeros(3), current=2)
-    plan = schedule(pattern, np.array([3.0, 1.0, 1.0, 3.0, 2.0]), 1.0)
-    jacobian = np.array([[3.0, 1.0, 1.0, 3.0, 2.0], [0.0, 1.0, 1.0, 0.0, 2.0], [1.0, 1.0, 1.0, 1.0, 2.0]])
-    voltage = np.array([[7.0, 8.0, 9.0]] * 3)
-    z, error, pivoted = checked_impedance(pattern, StaticSolver(plan), jacobian, voltage, np.array([1.0]))
-    np.testing.assert_allclose(z[:, 0], [-9.0, -9.0, np.nan])
-    np.testing.assert_array_equal(pivoted, [False, True, True])
-    assert error[:2].max() < 1e-15 and np.isnan(error[2, 0])
 
 
 @pytest.mark.parametrize(

@@ -113,13 +113,12 @@ def solver(
     `constants` may have a factor in each sample (`constants.model_constants`).
     """
     linearised = linearise(parameter_set, model, mesh, constants)
-    middle = snapshot(parameter_set, AgedState(), np.array([0.5]), np.array([25.0])).inputs.stacked(constants)
-    return planned(linearised, linearised.initial_state(middle), middle)
+    return planned(linearised)
 
 
-def planned(model: Linearisation, y: Floats, p: Floats) -> ImpedanceSolver:
-    """A solver that takes its order of elimination from one state y (1, n) with its parameters p (1, inputs)."""
-    return ImpedanceSolver(model, StaticSolver(schedule(model.pattern, model.local(y, p).J[0], omega=2 * np.pi)))
+def planned(model: Linearisation) -> ImpedanceSolver:
+    """A solver with the order of elimination of the model's pattern."""
+    return ImpedanceSolver(model, StaticSolver(schedule(model.pattern)))
 
 
 def impedance(

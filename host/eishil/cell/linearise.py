@@ -137,26 +137,29 @@ def differentiate(discrete: Any, names: tuple[str, ...], held: Indices | None = 
         discrete.get_processed_variable(name).to_casadi(t=0, y=states, inputs=inputs)
         for name in ("Voltage [V]", "Current [A]")
     )
-    local, sparsity = _local(casadi.Function("model", [y, p], [F, V]), _current_scale_A(y, current_A))
+    local, sparsity, observed = _local(casadi.Function("model", [y, p], [F, V]), _current_scale_A(y, current_A))
     pattern = Pattern(
         n=len(free),
         row=np.array(sparsity.row(), np.int32),
         column_start=np.array(sparsity.colind(), np.int32),
         mass=_mass(discrete)[free],
         current=int(np.searchsorted(free, _current(discrete))),
+        observed=observed,
     )
     initial_state = _expanded(casadi.Function("initial_state", [p], [casadi.densify(start)]))
     return Linearisation(initial_state, local, pattern)
 
 
-def _local(model: Any, current_scale_A: float) -> tuple[Any, Any]:
+def _local(model: Any, current_scale_A: float) -> tuple[Any, Any, NDArray[np.int32]]:
+    """The function, the sparsity of J, and the states that the voltage depends on."""
     expanded = _expanded(model)
     kind: Any = casadi.SX if expanded.is_a("SXFunction") else casadi.MX
     y, p = kind.sym("y", model.size1_in(0)), kind.sym("p", model.size1_in(1))
     F, V = expanded(y, p)
-    J = casadi.jacobian(F, y)
-    results = [casadi.densify(F), V, J.nz[:], casadi.densify(casadi.jacobian(V, y)) / current_scale_A]
-    return casadi.Function("local", [y, p], results, {"cse": True}), J.sparsity()
+    J, dV = casadi.jacobian(F, y), casadi.jacobian(V, y)
+    results = [casadi.densify(F), V, J.nz[:], casadi.densify(dV) / current_scale_A]
+    observed = np.flatnonzero(np.diff(dV.sparsity().colind())).astype(np.int32)
+    return casadi.Function("local", [y, p], results, {"cse": True}), J.sparsity(), observed
 
 
 def _current_scale_A(y: Any, current_A: Any) -> float:

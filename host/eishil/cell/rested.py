@@ -96,7 +96,7 @@ def rested_solver(parameter_set: str, mechanisms: Mechanisms, model: str, mesh: 
     inputs = {TEMPERATURE: 298.15, CONTACT: 1e-3}
     start = _initial(discrete, inputs)
     y, p = np.delete(start, held), np.concatenate([list(inputs.values()), start[held]])
-    solver = planned(differentiate(discrete, INPUT_NAMES, held), y[None], p[None])
+    solver = planned(differentiate(discrete, INPUT_NAMES, held))
     return RestedSolver(discrete, solver, held, layers - np.searchsorted(held, layers))
 
 

@@ -1,15 +1,16 @@
-/* (j omega M - J) x = b for many frequencies at once, with one elimination order and without pivoting.
+/* (j omega M - J) x = 0 but for the current's row, for many frequencies at once: one order, no pivoting.
  *
  * The pattern of L + U and every update of the elimination are known beforehand (schedule.py), so that the same
- * schedule runs over LANES frequencies side by side. Nothing is checked on the way; the caller judges each answer by
- * its componentwise backward error (Oettli, Prager: Numerische Mathematik 6, 1964, 405-409). */
-#include <math.h>
+ * schedule runs over LANES frequencies side by side. The current is the last state; x is driven by a unit of it. The
+ * caller judges each answer by its componentwise backward error (Oettli, Prager: Numerische Mathematik 6, 1964, 405). */
 #include <stdint.h>
 #include <string.h>
 
 #define LANES 8
+#define REFINE_ABOVE 1e-12
 
 typedef double vector_t __attribute__((vector_size(LANES * sizeof(double)))); /* of GCC and Clang */
+typedef int64_t mask_t __attribute__((vector_size(LANES * sizeof(int64_t))));
 typedef struct {
     vector_t re;
     vector_t im;
@@ -17,17 +18,41 @@ typedef struct {
 
 /* Row i of L + U holds the entries row[i]..row[i+1]-1, columns ascending, its diagonal at diagonal[i]. source is the
  * entry's position in the Jacobian's values, or -1 for fill. target lists, in order of execution, the entry that each
- * update changes. Row and column numbers are those after ordering. */
+ * update changes. Row and column numbers are those after ordering. Only diagonals of A = j omega M - J are complex; what
+ * A has beside them is known row by row from beside (like row), beside_column and beside_source.
+ *
+ * Chain k ends at the row root[k]. Its link i has three positions in the Jacobian's values: its diagonal, its row's
+ * entry for the next link (or the root), and the next one's entry for it. */
 typedef struct {
     int32_t n;
-    int32_t current;
+    int32_t chains;
+    int32_t links;
+    int32_t observed_states;
     const int32_t *row;
     const int32_t *column;
     const int32_t *diagonal;
     const int32_t *source;
     const int32_t *target;
     const double *mass;
+    const int32_t *beside;
+    const int32_t *beside_column;
+    const int32_t *beside_source;
+    const int32_t *root;
+    const int32_t *link;
+    const double *link_mass;
+    const int32_t *observed;
 } static_lu_t;
+
+/* Places in the caller's memory. reaction is what the chains leave on the diagonal. */
+typedef struct {
+    lanes_t *lu;
+    lanes_t *inverse;
+    lanes_t *reaction;
+    lanes_t *x;
+    lanes_t *r;
+    lanes_t *link;
+    int32_t *same; /* whether a chain has the numbers of the one before it */
+} work_t;
 
 static inline lanes_t multiply(lanes_t a, lanes_t b)
 {
@@ -42,120 +67,231 @@ static inline void subtract_product(lanes_t *c, const lanes_t *a, const lanes_t 
 
 static inline lanes_t reciprocal(lanes_t a)
 {
-    const vector_t square = a.re * a.re + a.im * a.im;
-    return (lanes_t){a.re / square, -a.im / square};
+    const vector_t scale = 1.0 / (a.re * a.re + a.im * a.im);
+    return (lanes_t){a.re * scale, -a.im * scale};
 }
 
-static inline vector_t magnitude(vector_t a)
+static inline vector_t magnitude(lanes_t a)
 {
-    for (int k = 0; k < LANES; k++) {
-        a[k] = fabs(a[k]);
-    }
-    return a;
+    const mask_t without_sign = (mask_t){0} + INT64_MAX;
+    return (vector_t)((mask_t)a.re & without_sign) + (vector_t)((mask_t)a.im & without_sign);
 }
 
-/* Entry p of row i of A = j omega M - J. */
-static inline lanes_t entry(const static_lu_t *s, const double *jacobian, vector_t omega, int32_t i, int32_t p)
+/* The larger one, lane by lane; what is not a number is larger than any. */
+static inline vector_t larger(vector_t a, vector_t b)
 {
-    const double real = s->source[p] < 0 ? 0.0 : -jacobian[s->source[p]];
-    const double mass = s->column[p] == i ? s->mass[i] : 0.0;
-    return (lanes_t){(vector_t){0} + real, mass * omega};
+    const mask_t first = ~(mask_t)(a <= b);
+    return (vector_t)(((mask_t)a & first) | ((mask_t)b & ~first)) + (b - b);
 }
 
-/* lu <- L + U (L with a unit diagonal), inverse <- 1 / diagonal of U. */
-static void factorise(const static_lu_t *s, const double *jacobian, vector_t omega, lanes_t *lu, lanes_t *inverse)
+/* What the chain leaves on its root's diagonal: the continued fraction d = diagonal - product / d(next inner link).
+ * inverse <- 1 / d of each link. */
+static lanes_t eliminate_chain(const static_lu_t *s, const int32_t *link, const double *mass, const double *jacobian,
+                               vector_t omega, lanes_t *inverse)
 {
-    const int32_t *target = s->target;
-    for (int32_t i = 0; i < s->n; i++) {
-        for (int32_t p = s->row[i]; p < s->row[i + 1]; p++) {
-            lu[p] = entry(s, jacobian, omega, i, p);
-        }
-        for (int32_t p = s->row[i]; p < s->diagonal[i]; p++) {
-            const int32_t pivot = s->column[p];
-            const lanes_t factor = multiply(lu[p], inverse[pivot]);
-            lu[p] = factor;
-            for (int32_t q = s->diagonal[pivot] + 1; q < s->row[pivot + 1]; q++) {
-                subtract_product(&lu[*target++], &factor, &lu[q]);
-            }
-        }
-        inverse[i] = reciprocal(lu[s->diagonal[i]]);
+    lanes_t reaction = {{0}, {0}};
+    for (int32_t i = 0; i < s->links; i++, link += 3) {
+        const lanes_t d = {-jacobian[link[0]] - reaction.re, mass[i] * omega - reaction.im};
+        const double product = jacobian[link[1]] * jacobian[link[2]];
+        inverse[i] = reciprocal(d);
+        reaction = (lanes_t){product * inverse[i].re, product * inverse[i].im};
     }
+    return reaction;
 }
 
-/* x <- (L U)^-1 x. */
-static void substitute(const static_lu_t *s, const lanes_t *lu, const lanes_t *inverse, lanes_t *x)
-{
-    for (int32_t i = 0; i < s->n; i++) {
-        for (int32_t p = s->row[i]; p < s->diagonal[i]; p++) {
-            subtract_product(&x[i], &lu[p], &x[s->column[p]]);
-        }
-    }
-    for (int32_t i = s->n - 1; i >= 0; i--) {
-        for (int32_t p = s->diagonal[i] + 1; p < s->row[i + 1]; p++) {
-            subtract_product(&x[i], &lu[p], &x[s->column[p]]);
-        }
-        x[i] = multiply(x[i], inverse[i]);
-    }
-}
-
-/* r <- b - A x; the largest |r_i| / (|A| |x| + |b|)_i of each lane. b is -1 at the current, else 0. */
-static vector_t residual(const static_lu_t *s, const double *jacobian, vector_t omega, const lanes_t *x, lanes_t *r)
+/* Backward error of a chain's rows where the root is 1; the root's own value scales both sides. x: links + 1. */
+static vector_t chain_error(const static_lu_t *s, const int32_t *link, const double *mass, const double *jacobian,
+                            vector_t omega, const lanes_t *inverse, lanes_t *x)
 {
     vector_t worst = {0};
-    for (int32_t i = 0; i < s->n; i++) {
-        const double b = i == s->current ? -1.0 : 0.0;
-        lanes_t rest = {(vector_t){0} + b, {0}};
-        vector_t size = (vector_t){0} + (b < 0.0 ? 1.0 : 1e-300);
-        for (int32_t p = s->row[i]; p < s->row[i + 1]; p++) {
-            const lanes_t a = entry(s, jacobian, omega, i, p);
-            const lanes_t *y = &x[s->column[p]];
-            subtract_product(&rest, &a, y);
-            size += (magnitude(a.re) + magnitude(a.im)) * (magnitude(y->re) + magnitude(y->im));
-        }
-        r[i] = rest;
-        const vector_t here = (magnitude(rest.re) + magnitude(rest.im)) / size;
-        for (int k = 0; k < LANES; k++) {
-            worst[k] = here[k] > worst[k] || isnan(here[k]) ? here[k] : worst[k];
-        }
+    x[s->links] = (lanes_t){(vector_t){0} + 1.0, {0}};
+    for (int32_t i = s->links - 1; i >= 0; i--) {
+        x[i] = multiply(inverse[i], x[i + 1]);
+        x[i].re *= jacobian[link[3 * i + 1]];
+        x[i].im *= jacobian[link[3 * i + 1]];
+    }
+    for (int32_t i = 0; i < s->links; i++) {
+        const lanes_t diagonal = {(vector_t){0} - jacobian[link[3 * i]], mass[i] * omega};
+        const double next = -jacobian[link[3 * i + 1]], before = i > 0 ? -jacobian[link[3 * i - 1]] : 0.0;
+        const lanes_t *inner = &x[i > 0 ? i - 1 : 0];
+        const lanes_t product = multiply(diagonal, x[i]);
+        const lanes_t rest = {product.re + next * x[i + 1].re + before * inner->re,
+                              product.im + next * x[i + 1].im + before * inner->im};
+        const vector_t size = magnitude(diagonal) * magnitude(x[i]) + (next < 0.0 ? -next : next) * magnitude(x[i + 1]) +
+                              (before < 0.0 ? -before : before) * magnitude(*inner) + 1e-300;
+        worst = larger(magnitude(rest) / size, worst);
     }
     return worst;
 }
 
-/* Z = -V / I for LANES frequencies, with one step of iterative refinement. work: entries of L + U and 3 n more. */
-static lanes_t solve(const static_lu_t *s, const double *jacobian, const double *voltage, vector_t omega, lanes_t *work,
-                     vector_t *error)
+/* Whether two chains have the same numbers: at rest all particles of an electrode do. */
+static int same_chain(const static_lu_t *s, int32_t a, int32_t b, const double *jacobian)
 {
-    lanes_t *lu = work, *inverse = lu + s->row[s->n], *x = inverse + s->n, *r = x + s->n;
-    memset(x, 0, (size_t)s->n * sizeof *x);
-    x[s->current].re -= 1.0;
-    factorise(s, jacobian, omega, lu, inverse);
-    substitute(s, lu, inverse, x);
-    residual(s, jacobian, omega, x, r);
-    substitute(s, lu, inverse, r);
-    lanes_t v = {{0}, {0}};
-    for (int32_t i = 0; i < s->n; i++) {
-        x[i].re += r[i].re;
-        x[i].im += r[i].im;
-        v.re -= voltage[i] * x[i].re;
-        v.im -= voltage[i] * x[i].im;
+    const int32_t *first = s->link + 3 * (int64_t)s->links * a, *second = s->link + 3 * (int64_t)s->links * b;
+    int same = 1;
+    for (int32_t i = 0; i < 3 * s->links; i++) {
+        same &= jacobian[first[i]] == jacobian[second[i]];
     }
-    *error = residual(s, jacobian, omega, x, r);
-    return multiply(v, reciprocal(x[s->current]));
+    const size_t bytes = (size_t)s->links * sizeof(double);
+    return same && memcmp(s->link_mass + (int64_t)s->links * a, s->link_mass + (int64_t)s->links * b, bytes) == 0;
 }
 
-/* jacobian [samples][n_jacobian], voltage [samples][n] (ordered), omega [groups * LANES]; z_re, z_im, error
- * [samples][groups * LANES]; work: entries of L + U and 3 n more, aligned like a vector_t. */
+/* w->reaction <- what the chains leave on each diagonal; the largest backward error of their rows. */
+static vector_t eliminate_chains(const static_lu_t *s, const double *jacobian, vector_t omega, const work_t *w)
+{
+    vector_t worst = {0};
+    lanes_t reaction = {{0}, {0}};
+    memset(w->reaction, 0, (size_t)s->n * sizeof *w->reaction);
+    for (int32_t k = 0; k < s->chains; k++) {
+        if (k == 0 || !w->same[k]) {
+            const int32_t *link = s->link + 3 * (int64_t)s->links * k;
+            const double *mass = s->link_mass + (int64_t)s->links * k;
+            reaction = eliminate_chain(s, link, mass, jacobian, omega, w->link);
+            worst = larger(chain_error(s, link, mass, jacobian, omega, w->link, w->link + s->links), worst);
+        }
+        w->reaction[s->root[k]].re += reaction.re;
+        w->reaction[s->root[k]].im += reaction.im;
+    }
+    return worst;
+}
+
+/* The real part of entry p of A. */
+static inline double real_part(const static_lu_t *s, const double *jacobian, int32_t p)
+{
+    return s->source[p] < 0 ? 0.0 : -jacobian[s->source[p]];
+}
+
+/* A's diagonal in row i, after the chains. */
+static inline lanes_t diagonal_entry(const static_lu_t *s, const double *jacobian, vector_t omega,
+                                     const lanes_t *reaction, int32_t i)
+{
+    const double real = real_part(s, jacobian, s->diagonal[i]);
+    return (lanes_t){real - reaction[i].re, s->mass[i] * omega - reaction[i].im};
+}
+
+/* lu <- L + U (L with a unit diagonal) of the rows above the current's, inverse <- 1 / diagonal of U. */
+static void factorise(const static_lu_t *s, const double *jacobian, vector_t omega, const work_t *w)
+{
+    const int32_t *target = s->target;
+    for (int32_t i = 0; i < s->n - 1; i++) {
+        for (int32_t p = s->row[i]; p < s->row[i + 1]; p++) {
+            w->lu[p] = (lanes_t){(vector_t){0} + real_part(s, jacobian, p), {0}};
+        }
+        w->lu[s->diagonal[i]] = diagonal_entry(s, jacobian, omega, w->reaction, i);
+        for (int32_t p = s->row[i]; p < s->diagonal[i]; p++) {
+            const int32_t pivot = s->column[p];
+            const lanes_t factor = multiply(w->lu[p], w->inverse[pivot]);
+            w->lu[p] = factor;
+            for (int32_t q = s->diagonal[pivot] + 1; q < s->row[pivot + 1]; q++) {
+                subtract_product(&w->lu[*target++], &factor, &w->lu[q]);
+            }
+        }
+        w->inverse[i] = reciprocal(w->lu[s->diagonal[i]]);
+    }
+}
+
+/* x <- L^-1 x for the rows above the current's. */
+static void substitute_forward(const static_lu_t *s, const work_t *w, lanes_t *x)
+{
+    for (int32_t i = 0; i < s->n - 1; i++) {
+        for (int32_t p = s->row[i]; p < s->diagonal[i]; p++) {
+            subtract_product(&x[i], &w->lu[p], &x[s->column[p]]);
+        }
+    }
+}
+
+/* x <- U^-1 x for the rows above the current's, whose value is given. */
+static void substitute_backward(const static_lu_t *s, const work_t *w, lanes_t *x)
+{
+    for (int32_t i = s->n - 2; i >= 0; i--) {
+        for (int32_t p = s->diagonal[i] + 1; p < s->row[i + 1]; p++) {
+            subtract_product(&x[i], &w->lu[p], &x[s->column[p]]);
+        }
+        x[i] = multiply(x[i], w->inverse[i]);
+    }
+}
+
+/* r <- -A x above the current's row, where it is 0; the largest |r_i| / (|A| |x|)_i of each lane. */
+static vector_t residual(const static_lu_t *s, const double *jacobian, vector_t omega, const work_t *w)
+{
+    vector_t worst = {0};
+    for (int32_t i = 0; i < s->n - 1; i++) {
+        const lanes_t diagonal = diagonal_entry(s, jacobian, omega, w->reaction, i);
+        lanes_t rest = {{0}, {0}};
+        subtract_product(&rest, &diagonal, &w->x[i]);
+        vector_t size = magnitude(diagonal) * magnitude(w->x[i]) + 1e-300;
+        for (int32_t p = s->beside[i]; p < s->beside[i + 1]; p++) {
+            const double a = jacobian[s->beside_source[p]];
+            const lanes_t *y = &w->x[s->beside_column[p]];
+            rest.re += a * y->re;
+            rest.im += a * y->im;
+            size += (a < 0.0 ? -a : a) * magnitude(*y);
+        }
+        w->r[i] = rest;
+        worst = larger(magnitude(rest) / size, worst);
+    }
+    w->r[s->n - 1] = (lanes_t){{0}, {0}};
+    return worst;
+}
+
+static int exceeds(vector_t a, double limit)
+{
+    int any = 0;
+    for (int k = 0; k < LANES; k++) {
+        any |= !(a[k] <= limit);
+    }
+    return any;
+}
+
+/* Z = -V / I for LANES frequencies, with one step of iterative refinement where the first answer is not yet exact. */
+static lanes_t solve(const static_lu_t *s, const double *jacobian, const double *voltage, vector_t omega,
+                     const work_t *w, vector_t *error)
+{
+    const vector_t inner = eliminate_chains(s, jacobian, omega, w);
+    memset(w->x, 0, (size_t)s->n * sizeof *w->x);
+    w->x[s->n - 1].re += 1.0;
+    factorise(s, jacobian, omega, w);
+    substitute_backward(s, w, w->x);
+    vector_t worst = residual(s, jacobian, omega, w);
+    if (exceeds(worst, REFINE_ABOVE)) {
+        substitute_forward(s, w, w->r);
+        substitute_backward(s, w, w->r);
+        for (int32_t i = 0; i < s->n; i++) {
+            w->x[i].re += w->r[i].re;
+            w->x[i].im += w->r[i].im;
+        }
+        worst = residual(s, jacobian, omega, w);
+    }
+    *error = larger(worst, inner);
+    lanes_t z = {{0}, {0}};
+    for (int32_t i = 0; i < s->observed_states; i++) {
+        z.re -= voltage[i] * w->x[s->observed[i]].re;
+        z.im -= voltage[i] * w->x[s->observed[i]].im;
+    }
+    return z;
+}
+
+/* jacobian [samples][n_jacobian], voltage [samples][observed_states], omega [groups * LANES]; z_re, z_im, error
+ * [samples][groups * LANES]. work, aligned like a vector_t, has room for the entries of L + U, 4 n, 2 links + 1 lanes_t
+ * and after them one int32_t for each chain. */
 void static_lu_impedance(const static_lu_t *s, int32_t samples, int32_t n_jacobian, const double *jacobian,
                          const double *voltage, int32_t groups, const double *omega, lanes_t *work, double *z_re,
                          double *z_im, double *error)
 {
+    lanes_t *vectors = work + s->row[s->n];
+    const int64_t n = s->n;
+    const work_t w = {work, vectors, vectors + n, vectors + 2 * n, vectors + 3 * n, vectors + 4 * n,
+                      (int32_t *)(vectors + 4 * n + 2 * s->links + 1)};
     for (int32_t j = 0; j < samples; j++) {
+        const double *values = jacobian + (int64_t)j * n_jacobian;
+        for (int32_t k = 1; k < s->chains; k++) {
+            w.same[k] = same_chain(s, k - 1, k, values);
+        }
         for (int32_t g = 0; g < groups; g++) {
             const int64_t at = ((int64_t)j * groups + g) * LANES;
-            vector_t w, worst;
-            memcpy(&w, omega + g * LANES, sizeof w);
-            const lanes_t z =
-                solve(s, jacobian + (int64_t)j * n_jacobian, voltage + (int64_t)j * s->n, w, work, &worst);
+            vector_t frequency, worst;
+            memcpy(&frequency, omega + g * LANES, sizeof frequency);
+            const lanes_t z = solve(s, values, voltage + (int64_t)j * s->observed_states, frequency, &w, &worst);
             memcpy(z_re + at, &z.re, sizeof z.re);
             memcpy(z_im + at, &z.im, sizeof z.im);
             memcpy(error + at, &worst, sizeof worst);

@@ -25,12 +25,16 @@ Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 NUMPY_SAMPLES = 16  # at once, to stay near the cache
 
+_ARRAYS = (
+    *("row", "column", "diagonal", "source", "target", "mass", "beside", "beside_column", "beside_source"),
+    *("root", "link", "link_mass", "observed"),
+)
+
 
 class _Struct(ctypes.Structure):
     _fields_ = (
-        ("n", ctypes.c_int32),
-        ("current", ctypes.c_int32),
-        *((name, ctypes.c_void_p) for name in ("row", "column", "diagonal", "source", "target", "mass")),
+        *((name, ctypes.c_int32) for name in ("n", "chains", "links", "observed_states")),
+        *((name, ctypes.c_void_p) for name in _ARRAYS),
     )
 
 
@@ -93,13 +97,14 @@ class StaticSolver:
         groups = -(-len(omega) // LANES)
         padded = np.pad(omega, (0, groups * LANES - len(omega)), mode="edge")
         jacobian = np.ascontiguousarray(jacobian)
-        ordered = np.ascontiguousarray(voltage[:, plan.order])
-        work = _aligned((len(plan.column) + 3 * len(plan.order)) * 2 * LANES)
+        observed = np.ascontiguousarray(voltage[:, plan.order[plan.observed]])
+        chains, links = plan.link_mass.shape
+        work = _aligned((len(plan.column) + 4 * len(plan.order) + 2 * links + 1) * 2 * LANES + chains)
         re, im, error = (np.empty((samples, groups * LANES)) for _ in range(3))
-        arrays = (plan.row, plan.column, plan.diagonal, plan.source, plan.target, plan.mass)
-        struct = _Struct(len(plan.order), plan.current, *(array.ctypes.data for array in arrays))
+        arrays = (getattr(plan, name).ctypes.data for name in _ARRAYS)
+        struct = _Struct(len(plan.order), chains, links, len(plan.observed), *arrays)
         self._function(
-            ctypes.byref(struct), samples, jacobian.shape[1], jacobian.ctypes.data, ordered.ctypes.data,
+            ctypes.byref(struct), samples, jacobian.shape[1], jacobian.ctypes.data, observed.ctypes.data,
             groups, padded.ctypes.data, work.ctypes.data, re.ctypes.data, im.ctypes.data, error.ctypes.data,
         )  # fmt: skip
         n = len(omega)
@@ -140,24 +145,48 @@ def _load() -> Any:
 
 def _numpy_impedance(plan: Schedule, jacobian: Floats, voltage: Floats, omega: Floats) -> tuple[Complexes, Floats]:
     """What static_lu.c does, over arrays (..., samples, F)."""
-    A = np.where(plan.source[:, None] < 0, 0.0, -jacobian.T[plan.source])[:, :, None] + np.zeros(len(omega), complex)
-    A[plan.diagonal] += 1j * plan.mass[:, None, None] * omega
-    b = np.zeros((len(plan.order), *A.shape[1:]), complex)
-    b[plan.current] = -1.0
     with np.errstate(all="ignore"):  # what went wrong shows in the error
+        reaction, inner = _eliminate_chains(plan, jacobian, omega)
+        A = np.where(plan.source[:, None] < 0, 0.0, -jacobian.T[plan.source])[:, :, None] + np.zeros(
+            len(omega), complex
+        )
+        A[plan.diagonal] += 1j * plan.mass[:, None, None] * omega
+        np.subtract.at(A, plan.diagonal[plan.root], reaction)
+        x = np.zeros((len(plan.order), *A.shape[1:]), complex)
+        x[-1] = 1.0
         lu, inverse = _factorise(plan, A)
-        x = _substitute(plan, lu, inverse, b)
-        x += _substitute(plan, lu, inverse, b - _product(plan, A, x))
-        size = _product(plan, np.abs(A), np.abs(x)) + np.abs(b)
-        error = (np.abs(b - _product(plan, A, x)) / (size + 1e-300)).max(axis=0)
-        z = -np.einsum("sn,nsf->sf", voltage[:, plan.order], x) / x[plan.current]
-    return z, error
+        _substitute(plan, lu, inverse, x)
+        _, r = _residual(plan, A, x)
+        x += _substitute(plan, lu, inverse, r)
+        error, _ = _residual(plan, A, x)
+    z = -np.einsum("sn,nsf->sf", voltage[:, plan.order[plan.observed]], x[plan.observed])
+    return z, np.maximum(error, inner)
+
+
+def _eliminate_chains(plan: Schedule, jacobian: Floats, omega: Floats) -> tuple[Complexes, Floats]:
+    """What chains leave on their roots' diagonals (K, samples, F); the backward error of their rows (samples, F)."""
+    chains, links = plan.link_mass.shape
+    values = jacobian.T[plan.link][..., None]  # (K, links, 3, samples, 1)
+    mass = plan.link_mass[:, :, None, None]
+    diagonal = 1j * mass * omega - values[:, :, 0]
+    d = np.empty_like(diagonal)
+    reaction = np.zeros((chains, len(jacobian), len(omega)), complex)
+    for i in range(links):
+        d[:, i] = diagonal[:, i] - reaction
+        reaction = values[:, i, 1] * values[:, i, 2] / d[:, i]
+    x = np.ones((chains, links + 1, *reaction.shape[1:]), complex)
+    for i in reversed(range(links)):
+        x[:, i] = values[:, i, 1] / d[:, i] * x[:, i + 1]
+    terms = [diagonal * x[:, :-1], -values[:, :, 1] * x[:, 1:]]
+    terms.append(np.concatenate([np.zeros_like(x[:, :1]), -values[:, :-1, 2] * x[:, :-2]], axis=1))
+    error = np.abs(sum(terms)) / (sum(np.abs(term) for term in terms) + 1e-300)
+    return reaction, error.max(axis=(0, 1), initial=0.0)
 
 
 def _factorise(plan: Schedule, A: Complexes) -> tuple[Complexes, Complexes]:
     lu, inverse = A.copy(), np.empty((len(plan.order), *A.shape[1:]), complex)
     row, column, diagonal, done = plan.row.tolist(), plan.column.tolist(), plan.diagonal.tolist(), 0
-    for i in range(len(diagonal)):
+    for i in range(len(diagonal) - 1):
         for p in range(row[i], diagonal[i]):
             pivot = column[p]
             lu[p] *= inverse[pivot]
@@ -169,17 +198,22 @@ def _factorise(plan: Schedule, A: Complexes) -> tuple[Complexes, Complexes]:
     return lu, inverse
 
 
-def _substitute(plan: Schedule, lu: Complexes, inverse: Complexes, b: Complexes) -> Complexes:
-    x = b.copy()
+def _substitute(plan: Schedule, lu: Complexes, inverse: Complexes, x: Complexes) -> Complexes:
+    """Solve in place for all states but the current, which is given."""
     row, diagonal = plan.row.tolist(), plan.diagonal.tolist()
-    for i in range(len(diagonal)):
+    for i in range(len(diagonal) - 1):
         lower = slice(row[i], diagonal[i])
         x[i] -= (lu[lower] * x[plan.column[lower]]).sum(axis=0)
-    for i in reversed(range(len(diagonal))):
+    for i in reversed(range(len(diagonal) - 1)):
         upper = slice(diagonal[i] + 1, row[i + 1])
         x[i] = (x[i] - (lu[upper] * x[plan.column[upper]]).sum(axis=0)) * inverse[i]
     return x
 
 
-def _product(plan: Schedule, A: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
-    return np.add.reduceat(A * x[plan.column], plan.row[:-1], axis=0)
+def _residual(plan: Schedule, A: Complexes, x: Complexes) -> tuple[Floats, Complexes]:
+    """Largest backward error (samples, F) and -A x, both without the current's row."""
+    products = A * x[plan.column]
+    r = -np.add.reduceat(products, plan.row[:-1], axis=0)
+    size = np.add.reduceat(np.abs(products), plan.row[:-1], axis=0)
+    r[-1] = 0.0
+    return (np.abs(r) / (size + 1e-300)).max(axis=0), r
