@@ -93,9 +93,6 @@ def rested_solver(parameter_set: str, mechanisms: Mechanisms, model: str, mesh: 
     discrete = simulation.built_model
     held = _positions(discrete, lambda name: any(part in name for part in HELD))
     layers = _positions(discrete, lambda name: name.endswith(DOUBLE_LAYER))
-    inputs = {TEMPERATURE: 298.15, CONTACT: 1e-3}
-    start = _initial(discrete, inputs)
-    y, p = np.delete(start, held), np.concatenate([list(inputs.values()), start[held]])
     solver = planned(differentiate(discrete, INPUT_NAMES, held))
     return RestedSolver(discrete, solver, held, layers - np.searchsorted(held, layers))
 
