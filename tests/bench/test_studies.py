@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eishil.dataset.factory import generate
+from eishil.dataset.factory import Options, generate
 from eishil.dataset.recipe import Recipe
 from eishil.identify import cramer_rao, study
 from eishil.progress import silent
@@ -35,7 +35,7 @@ def workspace(tmp_path: Path) -> Workspace:
     path = tmp_path / "recipe.toml"
     path.write_text(text, "utf-8")
     made = Workspace.open(path, tmp_path / "build")
-    generate(Recipe.load(path), path, made.dataset, 1, silent)
+    generate(Recipe.load(path), path, made.dataset, Options(), silent)
     return made
 
 

@@ -14,7 +14,7 @@ from scipy.optimize import newton
 
 import eishil
 from eishil.cell.impedance import solver
-from eishil.dataset.factory import generate
+from eishil.dataset.factory import Options, generate
 from eishil.dataset.recipe import MeasurementRecipe, Recipe
 from eishil.dataset.tables import Dataset
 from eishil.identify import cramer_rao, sensitivity_store
@@ -173,7 +173,7 @@ def tiny(
 ) -> tuple[Recipe, Dataset, Path]:
     monkeypatch.setattr(cramer_rao, "POPULATION_LIVES", 400)
     path = write_recipe("snapshots = 40", "snapshots = 0")
-    generate(Recipe.load(path), path, tmp_path / "dataset", 1, silent)
+    generate(Recipe.load(path), path, tmp_path / "dataset", Options(), silent)
     return Recipe.load(path), Dataset.open(tmp_path / "dataset"), tmp_path / "identify"
 
 

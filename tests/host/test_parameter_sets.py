@@ -20,7 +20,7 @@ from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.impedance import solver
 from eishil.cell.mesh import Mesh
 from eishil.cell.parameters import ASSUMED, USABLE, assumed
-from eishil.dataset.factory import generate
+from eishil.dataset.factory import Options, generate
 from eishil.dataset.recipe import Recipe
 from eishil.errors import EishilError
 from eishil.progress import silent
@@ -130,7 +130,7 @@ def test_a_recipe_names_a_file_beside_it(write_recipe: Callable[..., Path], bpx_
 
 
 def generate_with(path: Path, out_dir: Path) -> dict[str, Any]:
-    generate(Recipe.load(path), path, out_dir, 1, silent)
+    generate(Recipe.load(path), path, out_dir, Options(), silent)
     return json.loads((out_dir / "manifest.json").read_text())
 
 
