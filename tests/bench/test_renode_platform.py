@@ -19,6 +19,7 @@ from elftools.elf.elffile import ELFFile
 
 from eishil_bench.dut import TargetSpec, load_targets
 from eishil_bench.dut.renode import PLATFORMS, setup_commands
+from eishil_bench.dut.renode_faults import symbol
 from eishil_bench.dut.renode_uart import MonitorUart
 from eishil_bench.link.framing import encode
 
@@ -205,6 +206,17 @@ def test_image_fits_into_the_memories_and_is_found_there(platform, request) -> N
     assert lowest["p_paddr"] == vectors
     assert covered(range(stack - 4, stack), platform.memories())
     assert covered(range(entry & ~1, (entry & ~1) + 2), platform.memories())
+
+
+def test_names_that_the_faults_look_for_are_in_the_image(platform, request) -> None:
+    """Tests that run on a real Renode only, and `eishil doctor`, find code and data by their names."""
+    users = [*(ROOT / "tests" / "hil" / "renode").glob("*.py"), ROOT / "bench/eishil_bench/dut/renode_check.py"]
+    calls = "".join(path.read_text("utf-8") for path in users)
+    names = set(re.findall(r"(?:symbol|_memory)\(dut(?:\.image)?, \"(\w+)\"\)", calls))
+    assert names >= {"port_wait", "dispatch", "layer1_weight", "vectors", "stack_limit"}
+    image = request.getfixturevalue(IMAGES[platform.target.env])
+    for name in names:
+        symbol(image.elf, name)
 
 
 def test_first_words_are_found_at_0_where_the_chip_has_an_alias(platform) -> None:
