@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from rich.markup import escape
 from rich.table import Table
 
-from eishil.errors import TargetError
+from eishil.errors import TargetError, ToolError
 from eishil_bench import terminal
 
 CROSS_COMPILER = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
@@ -107,9 +107,19 @@ def _tools() -> list[Finding]:
         _tool("arm-none-eabi-gcc", "firmware", CROSS_COMPILER, needed=True),
         _tool("qemu-system-arm", "target qemu", "apt-get install qemu-system-arm", needed=True),
         _package("pyocd", "firmware", needed=False),
-        _tool("renode", "target renode", "docs/renode.md", needed=False),
+        _renode(),
         _tool("chromium", "looking at the report without a desktop", "apt-get install chromium", needed=False),
     ]
+
+
+def _renode() -> Finding:
+    from eishil_bench.dut.renode_process import INSTALL, find_renode
+
+    try:
+        found = _tool_version(str(find_renode()))
+    except ToolError:
+        found = ""
+    return Finding("renode", found, "target renode", INSTALL, needed=False)
 
 
 def _tool(command: str, purpose: str, remedy: str, *, needed: bool) -> Finding:

@@ -141,9 +141,10 @@ def test_several_side_by_side(renode, image, tmp_path) -> None:
     assert leftovers(tmp_path) == []
 
 
-def test_slow_answers_are_waited_for(renode, image) -> None:
+@pytest.mark.parametrize("monitor", ["stdin", "socket"])
+def test_slow_answers_are_waited_for(renode, image, monitor) -> None:
     renode.setenv("FAKE_RENODE_MODE", "slow")
-    with dut_for(image) as dut:
+    with dut_for(image, monitor=monitor) as dut:
         dut.write(b"slow")
         assert dut.read(0.1) == b"slow"
 
@@ -174,11 +175,11 @@ SPOILED = {
 }
 
 
-@pytest.mark.parametrize("mode", SPOILED)
-def test_renode_that_fails_is_told_in_one_sentence(renode, image, tmp_path, mode) -> None:
+@pytest.mark.parametrize(("mode", "monitor"), [*((mode, "stdin") for mode in SPOILED), ("dies", "socket")])
+def test_renode_that_fails_is_told_in_one_sentence(renode, image, tmp_path, mode, monitor) -> None:
     renode.setenv("FAKE_RENODE_MODE", mode)
     kind, sentence = SPOILED[mode]
-    with pytest.raises(kind, match=sentence) as failure, dut_for(image):
+    with pytest.raises(kind, match=sentence) as failure, dut_for(image, monitor=monitor):
         pass
     assert "\n" not in str(failure.value)
     assert leftovers(tmp_path) == []
