@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from eishil.errors import TargetError
 from eishil.model import Model
+from eishil_bench import cli, doctor
 from eishil_bench.dut import target_spec
 from eishil_bench.dut.renode_check import Assumption, examine
 from eishil_bench.firmware.build import FirmwareImage
@@ -77,6 +76,7 @@ def test_what_does_not_hold_is_told(renode, qemu_image, first_light_model, mode,
     ],
 )
 def test_failing_start_is_the_last_that_is_told(renode, qemu_image, first_light_model, mode, what, found) -> None:
+    renode.delenv("FAKE_RENODE_MODEL")  # no device is needed for that
     renode.setenv("FAKE_RENODE_MODE", mode)
     seen = examine(target_spec("renode"), qemu_image, first_light_model)
     (failed,) = [each for each in seen if not each.holds]
@@ -98,20 +98,18 @@ def test_renode_that_keeps_no_log_is_examined_all_the_same(renode, qemu_image, f
     assert first.what.startswith("logFile") and {each.what for each in others} == STRANGER
 
 
-def doctor(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("eishil")), "doctor", *arguments]
-    environment = {**os.environ, "COLUMNS": "300"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-
-
-def test_command_line_tells_all_and_exits_with_1_where_one_fails(renode) -> None:
-    done = doctor("--target", "renode")
-    assert done.returncode == 1, done.stderr
-    assert re.search(r"a mistake is told as text.*No such command or device.*holds", done.stdout)
-    assert re.search(r"the device answers.*does not hold", done.stdout)
+def test_command_line_tells_all_and_exits_with_1_where_one_fails(renode, qemu_image, capsys) -> None:
+    renode.setattr("eishil_bench.firmware.build.build_firmware", lambda *_: qemu_image)
+    renode.setenv("COLUMNS", "300")
+    renode.setattr("sys.argv", ["eishil", "doctor", "--target", "renode"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 1
+    table = capsys.readouterr().out
+    assert re.search(r"a mistake is told as text.*No such command or device.*holds", table)
+    assert re.search(r"the device answers.*does not hold", table)
 
 
 def test_other_targets_are_not_looked_at_this_way() -> None:
-    done = doctor("--target", "qemu")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "eishil: qemu is no target on Renode; `eishil doctor` alone tells what is installed\n"
+    with pytest.raises(TargetError, match="qemu is no target on Renode; `eishil doctor` alone tells what is installed"):
+        doctor.examine_target("qemu")
