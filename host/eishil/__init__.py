@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eishil.cell.ageing import AgedState as AgedState
     from eishil.cell.impedance import impedance as impedance
+    from eishil.dataset.tables import open_dataset as open_dataset
     from eishil.spectrum import Spectrum as Spectrum
 
 _HOME = {
     "AgedState": "eishil.cell.ageing",
     "Spectrum": "eishil.spectrum",
     "impedance": "eishil.cell.impedance",
+    "open_dataset": "eishil.dataset.tables",
 }
-__all__ = ["AgedState", "Spectrum", "impedance"]
+__all__ = ["AgedState", "Spectrum", "impedance", "open_dataset"]
 
 
 def __getattr__(name: str) -> Any:

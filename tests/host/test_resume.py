@@ -18,7 +18,7 @@ from eishil.cell.impedance import ImpedanceSolver
 from eishil.dataset import factory
 from eishil.dataset.tables import MANIFEST
 from eishil.errors import EishilError
-from support.tiny_dataset import FILES, WriteRecipe, contents, make
+from support.tiny_dataset import LEFT_BEHIND, WriteRecipe, contents, make
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -183,7 +183,7 @@ def test_killed_twenty_times_and_the_same_bytes(tiny: Path, write_recipe: WriteR
     expected = contents(tiny)
     for k in range(whole):
         assert contents(out / str(k)) == expected
-        assert sorted(path.name for path in (out / str(k)).iterdir()) == sorted(FILES)
+        assert sorted(path.name for path in (out / str(k)).iterdir()) == sorted(LEFT_BEHIND)
 
 
 # Each attempt is a fork of a process that has imported all and built the solver: only making the data set is killed.

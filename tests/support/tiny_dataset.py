@@ -19,5 +19,8 @@ def make(recipe_path: Path, out_dir: Path, **options: Any) -> dict[str, Any]:
     return generate(Recipe.load(recipe_path), recipe_path, out_dir, Options(**{"chunk_samples": 16} | options), silent)
 
 
+LEFT_BEHIND = (*FILES, "quality.json", "datacard.md")
+
+
 def contents(directory: Path) -> dict[str, bytes]:
-    return {name: (directory / name).read_bytes() for name in FILES}
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}

@@ -18,15 +18,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from eishil.cell.parameters import assumed
 from eishil.dataset import pools, quality
+from eishil.dataset.audit import audit
+from eishil.dataset.card import write_card
 from eishil.dataset.chunks import Chunk, ChunkFolder
 from eishil.dataset.design import Block, blocks
+from eishil.dataset.export import write_csv
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.schema import Precision
 from eishil.dataset.snapshots import solve_block, solver_for
+from eishil.dataset.tables import SAMPLES
 from eishil.dataset.writer import DatasetWriter, sample_rows, spectra_rows
 from eishil.errors import EishilError, RecipeError
 from eishil.files import sha256_file
@@ -50,6 +55,8 @@ class Options:
         Address of a Dask scheduler, for instance tcp://host:8786.
     precision
         How impedances are stored; labels are float64 always.
+    csv
+        Whether to write the tables as text, too.
     chunk_samples
         What one task makes, and what a kill can lose for each worker.
     """
@@ -57,11 +64,12 @@ class Options:
     workers: int = 1
     scheduler: str | None = None
     precision: Precision = "float64"
+    csv: bool = False
     chunk_samples: int = CHUNK_SAMPLES
 
 
 def generate(recipe: Recipe, recipe_path: Path, out_dir: Path, options: Options, progress: Progress) -> dict[str, Any]:
-    """Write `samples.parquet`, `spectra.parquet` and `manifest.json` to `out_dir`; give figures for the terminal.
+    """Write tables, manifest, quality report and data card to `out_dir`; give figures for the terminal.
 
     On one machine the bytes depend on the recipe, the precision and the versions in the manifest alone. Elsewhere the
     last digits may differ: the C library's exp and log do from processor to processor, and without a C compiler numpy
@@ -79,6 +87,9 @@ def generate(recipe: Recipe, recipe_path: Path, out_dir: Path, options: Options,
     folder = ChunkFolder(out_dir / "work", _key(recipe, options.chunk_samples, options.precision))
     _make_missing(recipe, design, folder, options, progress)
     manifest = _put_together(recipe, len(design), folder, out_dir, options)
+    describe(out_dir, manifest)
+    if options.csv:
+        write_csv(out_dir)
     shutil.rmtree(folder.directory, ignore_errors=True)
     return _figures(manifest)
 
@@ -204,6 +215,13 @@ def _manifest(recipe: Recipe, options: Options, census: quality.Census) -> dict[
         "counts": census.counts(),
         "largest": census.largest(),
     } | ({"assumed_parameters": filled_in} if filled_in else {})
+
+
+def describe(directory: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Write the quality report and the data card; give the report."""
+    report = audit(directory)
+    write_card(directory, pq.read_schema(directory / SAMPLES).names, manifest, report)
+    return report
 
 
 def _figures(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eishil.cell.reasons import REASONS as CELL_REASONS
+from eishil.dataset import kramers_kronig
 from eishil.errors import EishilError
 
 # Reasons in the order in which they are looked for, and what each means.
@@ -22,10 +23,12 @@ REASONS = {
     "active": "Re Z <= 0 at some frequency: a cell at rest is passive",
     "inductive": "Im Z >= 0 at some frequency: these models store no magnetic energy",
     "not_relaxing": "Re Z rises with frequency: relaxation cannot do that",
+    "kramers_kronig": "no linear, causal, stable system has such a spectrum, where the frequencies allow to tell",
 }
 CONSISTENCY_LIMIT = 1e-6  # in PyBaMM's scaled units; DFN and SPM at rest give 1e-11, growing SEI would give 6e-5
 SOLVE_LIMIT = 1e-9  # componentwise backward error; the static elimination gives 1e-15
 RISE_LIMIT = 1e-9  # relative
+KRAMERS_KRONIG_LIMIT = 0.03  # relative; spectra without a fault are within 0.016 where the test applies
 
 
 def judge(
@@ -35,7 +38,8 @@ def judge(
     solve_residual: NDArray[np.float64],
 ) -> NDArray[np.str_]:
     """First reason (S,) against each spectrum of z_ohm (S, F), "" where there is none."""
-    z = z_ohm[:, np.argsort(frequency_Hz)]
+    order = np.argsort(frequency_Hz)
+    z, f = z_ohm[:, order], frequency_Hz[order]
     with np.errstate(invalid="ignore"):
         failed = {
             "consistency_residual": ~(consistency_residual <= CONSISTENCY_LIMIT),
@@ -45,6 +49,8 @@ def judge(
             "inductive": ~(z.imag < 0).all(axis=1),
             "not_relaxing": ~(np.diff(z.real, axis=1) <= RISE_LIMIT * np.abs(z[:, :-1])).all(axis=1),
         }
+        if kramers_kronig.applies(f):
+            failed["kramers_kronig"] = ~(kramers_kronig.residual(z, f) <= KRAMERS_KRONIG_LIMIT)
     return np.select(list(failed.values()), list(failed), default="")
 
 

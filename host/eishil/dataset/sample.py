@@ -12,9 +12,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from eishil.dataset import quality
-from eishil.dataset.tables import Dataset
-from eishil.dataset.writer import write_dataset
+from eishil.dataset.tables import SAMPLES, SPECTRA, Dataset
+from eishil.dataset.writer import DatasetWriter
 from eishil.errors import EishilError
 
 CELLS = 4
@@ -32,12 +34,16 @@ def extract(source: Path, out_dir: Path, cells: int = CELLS) -> dict[str, Any]:
     names = [cell for cell, _ in dataset.split("test").trajectories()][:cells]
     if len(names) < cells:
         raise EishilError(f"{source}: has {len(names)} test trajectories; a sample needs {cells}")
-    part = dataset.select(dataset.samples["cell_id"].isin(names).to_numpy())
-    manifest = {key: value for key, value in part.manifest.items() if key not in ("tables_sha256", "frequency_Hz")}
+    part = dataset.samples["cell_id"].isin(names).to_numpy()
     census = quality.Census()
-    census.add(part.samples)
+    census.add(dataset.samples[part])
+    manifest = {key: value for key, value in dataset.manifest.items() if key not in ("tables_sha256", "frequency_Hz")}
     own = {"counts": census.counts(), "sample_of_tables_sha256": dataset.manifest["tables_sha256"]}
-    return write_dataset(out_dir, part.samples, part.frequency_Hz, part.z_ohm, manifest | own)
+    samples, spectra = (pq.read_table(source / name).filter(part) for name in (SAMPLES, SPECTRA))
+    precision = manifest.get("precision", "float64")
+    with DatasetWriter(out_dir, samples.column_names, dataset.frequency_Hz.tolist(), precision) as writer:
+        writer.append_tables(samples, spectra)
+        return writer.finish(manifest | own)
 
 
 def main() -> None:

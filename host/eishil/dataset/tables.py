@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,9 @@ from eishil.dataset.schema import FLAG, Column, column, sample_schema, spectra_c
 from eishil.errors import EishilError, RecipeError
 from eishil.files import sha256_file
 from eishil.validation import first_mistake
+
+if TYPE_CHECKING:
+    import xarray
 
 SAMPLES, SPECTRA, MANIFEST = "samples.parquet", "spectra.parquet", "manifest.json"
 
@@ -42,6 +45,7 @@ class _Manifest(BaseModel):
     frequency_Hz: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
     tables_sha256: _TablesSha256
     schema_version: Literal[2]
+    precision: Literal["float64", "float32"] = "float64"
 
 
 @dataclass(frozen=True)
@@ -74,19 +78,26 @@ class Dataset:
         EishilError
             A file is missing, malformed or changed, or a cell is in two splits.
         """
-        directory = Path(directory)
-        manifest = _read_manifest(directory)
-        samples = _read_samples(directory / SAMPLES)
-        spectra = _read_spectra(directory / SPECTRA, manifest)
-        if spectra["sample_id"].to_pylist() != samples["sample_id"].tolist():
-            raise EishilError(f"{directory}: {SPECTRA} and {SAMPLES} are not of the same samples; make both again")
+        pieces = list(open_pieces(directory))
+        samples = pd.concat([piece.samples for piece in pieces], ignore_index=True)
         check_identities(samples)
-        frequency = np.asarray(manifest["frequency_Hz"], float)
-        z = _matrix(spectra["z_real_ohm"], len(frequency)) + 1j * _matrix(spectra["z_imag_ohm"], len(frequency))
-        return cls(samples, frequency, z, manifest)
+        z = np.concatenate([piece.z_ohm for piece in pieces])
+        return cls(samples, pieces[0].frequency_Hz, z, pieces[0].manifest)
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def points(self) -> pd.DataFrame:
+        """One row per spectrum and frequency (`export.points`)."""
+        from eishil.dataset import export
+
+        return export.points(self)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Dimensions sample and frequency (`export.to_xarray`); needs the package xarray."""
+        from eishil.dataset import export
+
+        return export.to_xarray(self)
 
     def select(self, rows: Any) -> Dataset:
         """The rows that a boolean mask or an index array names."""
@@ -103,6 +114,29 @@ class Dataset:
         rows = self.samples[self.samples["population"] == "trajectory"]
         for cell, group in rows.groupby("cell_id", sort=False):
             yield str(cell), self.select(group.sort_values("step").index.to_numpy())
+
+
+def open_pieces(directory: Path | str) -> Iterator[Dataset]:
+    """Read a data set row group by row group, for one that does not fit into memory.
+
+    Raises
+    ------
+    EishilError
+        As `Dataset.open`, but a cell in two splits is not seen.
+    """
+    directory = Path(directory)
+    manifest = _read_manifest(directory)
+    frequency = np.asarray(manifest["frequency_Hz"], float)
+    samples, spectra = _samples_file(directory / SAMPLES), _spectra_file(directory / SPECTRA, manifest)
+    if samples.num_row_groups != spectra.num_row_groups:
+        raise EishilError(f"{directory}: {SPECTRA} and {SAMPLES} are not of the same samples; make both again")
+    for k in range(samples.num_row_groups):
+        rows = samples.read_row_group(k).to_pandas(types_mapper={FLAG: pd.BooleanDtype()}.get)
+        table = spectra.read_row_group(k, columns=["sample_id", "z_real_ohm", "z_imag_ohm"])
+        if table["sample_id"].to_pylist() != rows["sample_id"].tolist():
+            raise EishilError(f"{directory}: {SPECTRA} and {SAMPLES} are not of the same samples; make both again")
+        z = _matrix(table["z_real_ohm"], len(frequency)) + 1j * _matrix(table["z_imag_ohm"], len(frequency))
+        yield Dataset(rows, frequency, z, manifest)
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
@@ -126,29 +160,31 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _read_samples(path: Path) -> pd.DataFrame:
-    schema = _schema(path)
-    _check(path, schema, {name: one for name in schema.names if (one := column(name)) is not None})
-    for name in sample_schema(schema.names).names:
-        _require(path, name in schema.names, f"column {name} is missing")
-    return pq.read_table(path).to_pandas(types_mapper={FLAG: pd.BooleanDtype()}.get)
+def _samples_file(path: Path) -> pq.ParquetFile:
+    file = _parquet_file(path)
+    names = file.schema_arrow.names
+    _check(path, file.schema_arrow, {name: one for name in names if (one := column(name)) is not None})
+    for name in sample_schema(names).names:
+        _require(path, name in names, f"column {name} is missing")
+    _require(path, file.num_row_groups > 0, "it has no rows")
+    return file
 
 
-def _read_spectra(path: Path, manifest: dict[str, Any]) -> pa.Table:
-    schema, frequency = _schema(path), manifest["frequency_Hz"]
-    if json.loads((schema.metadata or {}).get(b"frequency_Hz", b"null")) != frequency:
+def _spectra_file(path: Path, manifest: dict[str, Any]) -> pq.ParquetFile:
+    file = _parquet_file(path)
+    metadata, frequency = file.schema_arrow.metadata or {}, manifest["frequency_Hz"]
+    if json.loads(metadata.get(b"frequency_Hz", b"null")) != frequency:
         raise RecipeError(
             f"{path.parent / MANIFEST}: frequency_Hz: differs from the frequencies of {SPECTRA}; "
             "make the data set again"
         )
-    precision = manifest.get("precision", "float64")
-    _check(path, schema, spectra_columns(len(frequency), precision))
-    return pq.read_table(path, columns=["sample_id", "z_real_ohm", "z_imag_ohm"])
+    _check(path, file.schema_arrow, spectra_columns(len(frequency), manifest.get("precision", "float64")))
+    return file
 
 
-def _schema(path: Path) -> pa.Schema:
+def _parquet_file(path: Path) -> pq.ParquetFile:
     try:
-        return pq.read_schema(path)
+        return pq.ParquetFile(path)
     except pa.ArrowException as error:
         raise EishilError(f"{path}: this is not a Parquet table: {error}; make the data set again") from None
 
@@ -176,3 +212,11 @@ def _matrix(column: pa.ChunkedArray, width: int) -> NDArray[np.float64]:
     valid = array.is_valid().to_numpy(zero_copy_only=False)
     values[valid] = array.drop_null().flatten().to_numpy().reshape(-1, width)
     return values
+
+
+def open_dataset(directory: Path | str) -> Dataset:
+    """Read a data set and check it against its manifest (`Dataset.open`).
+
+    >>> samples = eishil.open_dataset("build/first_light/dataset").samples
+    """
+    return Dataset.open(directory)
