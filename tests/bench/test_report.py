@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
@@ -176,3 +177,22 @@ def test_coverage_curve_is_the_coverage(measurement_and_model):
 def test_bounds_have_the_unit_of_their_figure(figure, least, most, text):
     check = Check(figure=figure, value=1.0, at_least=least, at_most=most, reason="", passed=True)
     assert bound_text(check) == text
+
+
+def test_round_trips_are_those_of_spectra_that_were_sent_once():
+    table = pd.DataFrame({"round_trip_us": [4000, 0, 5000, 5000, 80_000], "interval_us": 1, "cell_id": "a"})
+    (bars,) = figures.round_trips(table).data
+    counts = dict(zip(bars.x, bars.y, strict=True))
+    filled = {x: y for x, y in counts.items() if y}
+    assert list(filled.values()) == [1, 2, 1], "4 ms, twice 5 ms, and a straggler in the last bar"
+    assert max(filled) < 4 * 5.0 <= max(filled) + bars.width
+    assert "median 5" in figures.round_trips(table).layout.annotations[0].text
+
+
+def test_throughput_is_spectra_over_the_time_that_the_link_was_busy():
+    table = pd.DataFrame({"cell_id": ["a", "a", "b"], "interval_us": [4000, 6000, 10_000], "round_trip_us": 0})
+    (bars,) = figures.throughput(table).data
+    found = [x for x, y in zip(bars.x, bars.y, strict=True) if y]
+    for per_s, x in zip((100.0, 200.0), found, strict=True):
+        assert x <= per_s < x + bars.width
+    assert not figures.round_trips(table).data, "nothing was sent once"

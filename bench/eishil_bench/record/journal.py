@@ -253,4 +253,4 @@ def _exchange(body: bytes) -> Exchange:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    return json.dumps(value, separators=(",", ":")).encode()

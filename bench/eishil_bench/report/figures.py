@@ -29,6 +29,7 @@ DEVICE_BAND = "rgba(212, 98, 42, 0.16)"
 REFERENCE_WIDE = "#9dbfe0"  # lies under the device's line, which is nearly the same
 SHOWN_CELLS, CELL_COLUMNS = 12, 4
 SHOWN_SPECTRA, SPECTRUM_COLUMNS = 6, 3
+BARS, LONGEST = 40, 4  # of a histogram
 
 
 def soh_trajectories(table: pd.DataFrame) -> go.Figure:
@@ -173,15 +174,17 @@ def _soh_traces(cell: pd.DataFrame, *, legend: bool) -> list[go.Scatter]:
 
 
 def _histogram(values: NDArray[np.float64], x_title: str, y_title: str) -> go.Figure:
-    """With the median as a line; bins by Freedman and Diaconis, at most 60, so that a late straggler is one bar."""
+    """From 0 on, with the median as a line; what is beyond `LONGEST` medians is in the last bar."""
     figure = plain(x_title, y_title)
+    figure.update_layout(showlegend=False)
     if not len(values):
         return figure
-    edges = np.histogram_bin_edges(values, "fd" if len(values) > 1 else 1)
-    counts, edges = np.histogram(values, edges if len(edges) <= 61 else 60)
-    widths, middles = np.diff(edges), (edges[1:] + edges[:-1]) / 2
-    figure.add_trace(go.Bar(x=middles, y=counts, width=widths, marker={"color": DEVICE, "line": {"width": 0}}))
     median = float(np.median(values))
-    figure.add_vline(x=median, line={"color": LABEL, "width": 1, "dash": "dot"}, annotation_text=f"median {median:.4g}")
-    figure.update_layout(showlegend=False)
+    shown = np.minimum(values, LONGEST * median)
+    counts, edges = np.histogram(shown, np.linspace(0, 1.05 * float(shown.max()), BARS + 1))
+    bars = {"color": DEVICE_BAND, "line": {"width": 1, "color": DEVICE}}
+    figure.add_trace(go.Bar(x=edges[:-1], y=counts, width=float(edges[1]), offset=0, marker=bars))
+    figure.add_vline(x=median, line={"color": LABEL, "width": 1, "dash": "dot"})
+    figure.add_annotation(x=median, y=1.1, yref="paper", text=f"median {median:.3g}", showarrow=False)
+    figure.update_yaxes(rangemode="tozero")
     return figure
