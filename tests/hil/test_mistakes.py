@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
-import resource
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import serial
 
+from eishil.model import Model
+from eishil_bench.dut import target_spec
+from eishil_bench.dut.serial import SerialDut
 from eishil_bench.pipeline import Workspace
+from support.command_line import eishil
 from support.fake_dut import FakeDevice
-from support.prepared_workspace import prepared_workspace
+from support.prepared_workspace import STEPS, prepared_workspace
 from support.pseudo_terminal import serial_port
 from support.random_models import random_estimator
 
 pytestmark = pytest.mark.xdist_group("mistakes")
 BOARD = "nucleo_f446re"
-
-
-def eishil(*arguments: object, limit_file_bytes: int | None = None, **environment: str):
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_bytes, limit_file_bytes))
-
-    return subprocess.run(
-        [sys.executable, "-c", "from eishil_bench.cli import main; main()", *map(str, arguments)],
-        env=os.environ | environment,
-        preexec_fn=limited if limit_file_bytes else None,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 def last_words(answer) -> str:
@@ -84,6 +72,43 @@ def test_device_with_another_model(workspace):
 
 def test_port_that_is_not_there(workspace):
     assert "cannot open /dev/no-such-port" in last_words(run_on(workspace, "/dev/no-such-port"))
+
+
+def test_no_board_and_boards_in_use(workspace):
+    answer = eishil("run", workspace.recipe_path, "--target", "all", "--out", workspace.root.parent)
+    assert "no board of the roster is connected; `eishil boards` lists what is there" in last_words(answer)
+    with serial_port(None) as port, serial.Serial(port, exclusive=True):
+        sentence = last_words(run_on(workspace, port))
+    assert f"cannot open {port}: another program has it open (a terminal?); close it" in sentence
+    with serial_port(None) as port, SerialDut(target_spec(BOARD), port):
+        sentence = last_words(run_on(workspace, port))
+    assert f"target {BOARD}: the board is held by process {os.getpid()} of" in sentence
+
+
+def test_cable_pulled_within_a_run(workspace):
+    """What is finished is kept: once the cable is back the run goes on."""
+    image = json.loads((workspace.firmware(BOARD) / "firmware.json").read_text())
+    model, hello = Model.load(workspace.model / "model.json"), {"build_id": list(bytes.fromhex(image["build_id"]))}
+    roster = workspace.root / "targets.toml"
+    roster.write_text(f'[{BOARD}]\nreset = "none"\n')
+
+    def run(device, *options):
+        with serial_port(device) as port:
+            arguments = ("--target", BOARD, "--port", port, "--out", workspace.root.parent, *options)
+            return eishil("run", workspace.recipe_path, *arguments, EISHIL_TARGETS=str(roster))
+
+    device = FakeDevice(model, hello=hello)
+    honest = device._on_step
+    device._on_step = lambda request: honest(request) if device.applied < STEPS + 2 else pull_the_cable()
+    assert "was the board unplugged?" in last_words(run(device))
+    assert not workspace.results.exists()
+    answer = run(FakeDevice(model, hello=hello), "--resume")
+    assert answer.returncode in (0, 1), answer.stderr
+    assert "goes on: 1 trajectories are in the journal" in answer.stderr
+
+
+def pull_the_cable():
+    raise OSError("the pseudo terminal's other end is closed")
 
 
 def test_missing_emulator_is_told_before_anything_is_made(workspace, tmp_path):

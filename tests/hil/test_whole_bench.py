@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -12,22 +11,16 @@ import pandas as pd
 import pytest
 
 from eishil_bench.pipeline import Workspace
+from support.command_line import TIMEOUT_s, eishil
 from support.estimates import untimed
 from support.prepared_workspace import CELLS, STEPS, prepared_workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whole_bench")]
-TIMEOUT_s = 300
 REQUIRED = {
     "target", "clock", "wire_digest", "build_id", "model_id", "cells", "spectra", "masked_spectra",
     "soh_rmse_reference", "soh_rmse_device", "soh_rmse_prior", "max_abs_soh_difference", "rms_soh_difference",
     "coverage_1_sigma", "coverage_2_sigma", "count_per_step", "link", "size", "passed",
 }  # fmt: skip
-
-
-def eishil(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from eishil_bench.cli import main; main()", *map(str, arguments)]
-    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_s, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -24,11 +24,10 @@ def serial_port(device: FakeDevice | None) -> Iterator[str]:
     finally:
         os.close(theirs)
         thread.join(10)
-        os.close(ours)
 
 
 def _serve(ours: int, device: FakeDevice | None) -> None:
-    """Until the other end is closed, which shows as an error of the read."""
+    """Until the other end is closed, which shows as an error of the read, or the device raises OSError itself."""
     try:
         while data := os.read(ours, 4096):
             if device is not None:
@@ -36,3 +35,5 @@ def _serve(ours: int, device: FakeDevice | None) -> None:
                 os.write(ours, device.read(0.0))
     except OSError:
         return
+    finally:
+        os.close(ours)
