@@ -173,6 +173,25 @@ def robustness(
     robustness.command(recipe, out, json, workers)
 
 
+@app.command()
+def baselines(recipe: RecipePath, out: BuildRoot = BUILD_ROOT) -> None:
+    """Fit random forest, Gaussian process and MLP to single spectra, for SOH and remaining life."""
+    from eishil_bench.studies import baselines
+
+    baselines.command(recipe, out)
+
+
+@app.command()
+def measured(
+    table: Annotated[Path, typer.Argument(metavar="CSV", help="Measured spectra: docs/baselines.md has the columns")],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER")] = BUILD_ROOT / "measured",
+) -> None:
+    """Fit the same regressions to measured cells, leaving cells or levels of SOH out."""
+    from eishil_bench.studies import measured
+
+    measured.command(table, out)
+
+
 bench = typer.Typer(help="Measure what things cost.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bench, name="bench")
 
