@@ -209,6 +209,20 @@ def firmware(
 
 
 @bench.command()
+def impedance(
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there")] = None,
+    spectra: Annotated[int, typer.Option(min=10, help="Cells that each run solves")] = 1000,
+    pybammeis: Annotated[
+        Path | None, typer.Option(metavar="PYTHON", help="Interpreter of an environment that has pybammeis")
+    ] = None,
+) -> None:
+    """Time impedance spectra of SPM, SPMe and DFN beside PyBaMM's own, on the same cells."""
+    from eishil_bench import commands
+
+    commands.bench_impedance(json, spectra, pybammeis)
+
+
+@bench.command()
 def link(
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there")] = None,
     scale: Annotated[float, typer.Option(min=0.001, max=100.0, help="1 is the full campaign, some minutes")] = 1.0,

@@ -117,6 +117,17 @@ def bench_firmware(json_path: Path | None, target: str, port: str | None) -> Non
     terminal.tell_costs(result)
 
 
+def bench_impedance(json_path: Path | None, spectra: int, peer_python: Path | None) -> None:
+    """Figures of the impedance solver to the terminal and, if wanted, into a file."""
+    from eishil.dataset import impedance_benchmark
+
+    with terminal.progress_bars() as progress:
+        result = impedance_benchmark.bench_impedance(spectra, peer_python, progress)
+    if json_path is not None:
+        write_atomic(json_path, json.dumps(result, indent=1) + "\n")
+    terminal.tell_impedance(result)
+
+
 def diff(first: Path, second: Path, increases: Sequence[str], decreases: Sequence[str], json_path: Path | None) -> bool:
     """Compare two runs; whether no figure rose or fell by more than is allowed."""
     from eishil_bench.runs import diff as differ

@@ -208,3 +208,26 @@ def tell_costs(result: dict[str, Any]) -> None:
         about = (str(row.get(name) or "") for name in ("build", "filter", "states", "stage"))
         table.add_row(*about, *("" if figure is None else f"{figure:,}" for figure in figures))
     results_console().print(table)
+
+
+def tell_impedance(result: dict[str, Any]) -> None:
+    """The table of `eishil bench impedance`."""
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "ms, median (min to max)": lambda row: "{median:.3f} ({min:.3f} to {max:.3f})".format(**row["milliseconds"]),
+        "per s and core": lambda row: f"{row['spectra_per_second_core']:,.0f}",
+        "x EISSimulation": lambda row: f"{row['ratio_to_eissimulation']:.0f}",
+        "x pybammeis": lambda row: f"{row['ratio_to_pybammeis']:.0f}" if "ratio_to_pybammeis" in row else "",
+        "deviation": lambda row: f"{row['max_relative_deviation']:.1e}",
+    }
+    about = "{parameter_set}, {mesh} mesh, {frequencies} frequencies, {spectra} spectra, CPU time".format(**result)
+    table = Table("model", title=about, title_justify="left")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for model, row in result["models"].items():
+        table.add_row(model, *(text(row) for text in columns.values()))
+    results_console().print(table)
+    workers = result["two_workers"]
+    results_console().print(
+        f"two processes make {workers['ratio']:.2f} times the spectra of one in the same time, "
+        f"{workers['cpu_ratio']:.2f} times for the processor time they get"
+    )
