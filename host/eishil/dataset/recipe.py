@@ -193,6 +193,15 @@ class FilterRecipe(Section):
     speed: PositiveRange | None = None
 
 
+class EvaluationRecipe(Section):
+    """What `eishil run` computes on this machine besides: the bound, an unscented filter, and more seeds.
+
+    Each of `seeds` starts the training of another network and draws other noise.
+    """
+
+    seeds: list[Annotated[int, Field(ge=0)]] = []
+
+
 class Recipe(Section):
     """Everything a run depends on."""
 
@@ -207,6 +216,7 @@ class Recipe(Section):
     measurement: MeasurementRecipe
     network: NetworkRecipe
     filter: FilterRecipe
+    evaluation: EvaluationRecipe | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
