@@ -70,6 +70,12 @@ def quantize(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, force: Force = Fal
 
 
 @app.command()
+def evaluate(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, workers: Workers = 0, force: Force = False) -> None:
+    """Compute the bound, the unscented filter and more seeds of an estimator on the held-out cells."""
+    _make("evaluate", recipe, out, workers, force)
+
+
+@app.command()
 def generate(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, force: Force = False) -> None:
     """Generate the C files of the model and of the wire table."""
     _make("generate", recipe, out, 1, force)

@@ -26,7 +26,8 @@ def make(stage: str, recipe: Path, out: Path, workers: int, force: bool) -> None
     """Bring one stage up to date; older inputs are used as they are, and that is said."""
     workspace = Workspace.open(recipe, out)
     with workspace.locked():
-        for earlier in pipeline.STAGES[: pipeline.STAGES.index(stage)]:
+        stages = (*pipeline.STAGES, pipeline.EVALUATE)
+        for earlier in stages[: stages.index(stage)]:
             _remark_if_stale(workspace, earlier)
         _make(workspace, stage, workers, force)
 
@@ -65,7 +66,8 @@ def run(
     for spec in specs:
         require_emulator(spec)
     with workspace.locked():
-        for stage in pipeline.STAGES:
+        evaluated = [] if workspace.recipe.evaluation is None else [pipeline.EVALUATE]
+        for stage in (*pipeline.STAGES, *evaluated):
             _make(workspace, stage, workers, force=False)
         images = {env: _build(workspace, env) for env in dict.fromkeys(spec.env for spec in specs)}
         _forget_results(workspace, [spec.name for spec in specs])

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from eishil.dataset.labels import remaining_cycles
-from eishil.dataset.recipe import EvaluationRecipe, Recipe
+from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import Dataset
+from eishil.errors import RecipeError
 from eishil.files import write_atomic
 from eishil.filters.ekf import Network
 from eishil.filters.forecast import Forecast
@@ -68,9 +69,16 @@ class Evaluation:
 def evaluate(
     recipe: Recipe, dataset_dir: Path, model: Model, out_dir: Path, workers: int, progress: Progress
 ) -> dict[str, float]:
-    """Write `evaluation.json` to `out_dir`; give figures for the terminal."""
+    """Write `evaluation.json` to `out_dir`; give figures for the terminal.
+
+    Raises
+    ------
+    RecipeError
+        The recipe has no [evaluation] section.
+    """
     dataset = Dataset.open(dataset_dir)
-    settings = recipe.evaluation or EvaluationRecipe()
+    if recipe.evaluation is None:
+        raise RecipeError(f"{recipe.name}: there is no [evaluation] section to say what is to be evaluated")
     bound = per_trajectory_cramer_rao(recipe, dataset, out_dir / "sensitivities", workers, progress)
     cells = _cells(recipe, dataset, "test", model, recipe.seed)
     unscented = replay(model.model_copy(update={"filter": "ukf"}), IntegerReference(model.network), cells)
@@ -80,14 +88,15 @@ def evaluate(
         soh_rmse_ukf=unscented.rmse,
         coverage_2_sigma_ukf=unscented.coverage(2.0),
         nees_mean_ukf=unscented.nees_mean,
-        seeds=list(_seeds(recipe, settings.seeds, dataset, model, progress)),
+        seeds=list(_seeds(recipe, recipe.evaluation.seeds, dataset, model, progress)),
     )
     write_atomic(out_dir / EVALUATION_FILE, json.dumps(asdict(evaluation), indent=1) + "\n")
     errors = [one.soh_rmse for one in evaluation.seeds]
     return {
         "cramer_rao_soh_rms": bound.soh_rms,
         "soh_rmse_ukf": unscented.rmse,
-        **({"least_soh_rmse_of_seeds": min(errors), "largest_soh_rmse_of_seeds": max(errors)} if errors else {}),
+        "least_soh_rmse_of_seeds": min(errors),
+        "largest_soh_rmse_of_seeds": max(errors),
     }
 
 

@@ -44,6 +44,7 @@ def compare(table: pd.DataFrame, state_names: Sequence[str], *, counted: bool) -
         soh_rmse_device=rms(device),
         soh_rmse_prior=rms(prior),
         soh_rmse_reference_over_prior=rms(reference) / rms(prior),
+        soh_rmse_float_network=rms(reference),
         max_abs_soh_difference=float(np.abs(difference).max()),
         rms_soh_difference=rms(difference),
         max_abs_state_difference_in_sigma=max(state.max_abs_in_sigma for state in states),

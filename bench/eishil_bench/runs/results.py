@@ -102,6 +102,20 @@ class RemainingLifeFigures(_Part):
     unforeseen: float  # share of forecasts that see no end; their error is counted from the last cycle of the run
 
 
+class SeedFigures(_Part):
+    """One more training and one more draw of the noise, on the held-out cells, with the integer network, in float64."""
+
+    seed: int
+    soh_rmse: float
+    soh_rmse_end_of_life: float
+    soh_rmse_float_network: float
+    coverage_1_sigma: float
+    coverage_2_sigma: float
+    nis_mean: float
+    nees_mean: float
+    rul_mae_cycles: float | None
+
+
 class CellError(_Part):
     """One held-out cell."""
 
@@ -131,6 +145,7 @@ class Comparison(_Part):
     soh_rmse_device: float
     soh_rmse_prior: float
     soh_rmse_reference_over_prior: float
+    soh_rmse_float_network: float  # the reference has it
     max_abs_soh_difference: float
     rms_soh_difference: float
     max_abs_state_difference_in_sigma: float
@@ -158,7 +173,18 @@ class Comparison(_Part):
     worst_cells: list[CellError]
 
 
-class Results(Comparison):
+class HostFigures(_Part):
+    """What `eishil evaluate` computed on the host over the same cells; None where the recipe has no [evaluation]."""
+
+    cramer_rao_soh_rms: float | None = None
+    cramer_rao_soh_rms_end_of_life: float | None = None
+    soh_rmse_ukf: float | None = None
+    coverage_2_sigma_ukf: float | None = None
+    nees_mean_ukf: float | None = None
+    seeds: list[SeedFigures] = []
+
+
+class Results(Comparison, HostFigures):
     """The whole file."""
 
     schema_version: Literal[4] = 4

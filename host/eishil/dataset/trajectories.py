@@ -63,7 +63,7 @@ def simulated_cell(recipe: Recipe, split: str, number: int) -> SimulatedCell:
     """Draw a cell."""
     simulation = _simulation(recipe)
     population: PopulationRecipe = getattr(recipe.population, split)
-    rng = generator(recipe.seed, split, "simulated", number)
+    rng = generator(recipe.seed_of(split), split, "simulated", number)
     ranges = simulation.rates.model_dump()
     rates = Rates(**{name: float(low * (high / low) ** rng.random()) for name, (low, high) in ranges.items()})
     conditions = Conditions(
