@@ -15,8 +15,9 @@ from eishil.dataset.labels import with_remaining_life
 from eishil.dataset.recipe import MeasurementRecipe, Recipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import EishilError, RecipeError
+from eishil.network.samples import NetworkSamples
 from eishil.progress import silent
-from eishil.regression import candidates, measured_cells
+from eishil.regression import candidates, measured_cells, observation
 from eishil.regression.baselines import IMPORTANCE_ROWS, baselines, choose, metrics
 from eishil.regression.inputs import CONTEXT, check_names, spectra
 from support.circuit_dataset import write_circuit_dataset
@@ -160,3 +161,24 @@ def test_measured_cells() -> None:
     found = rmse(Path(path), ("mean of the training cells", "all spectra"), ("ridge", "all spectra"))
     assert found["mean of the training cells", "all spectra", "one cell"] == pytest.approx(expected)
     assert found["ridge", "all spectra", "one cell"] < 0.5 * expected
+
+
+# --- the observation function ---
+
+
+def test_polynomials_fit_their_own_kind(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A made-up h(x), quadratic in its inputs: degree 1 misses the curvature, degrees 2 and 3 do not."""
+    rng = np.random.default_rng(0)
+    curved = rng.standard_normal((6, 4))
+
+    def samples(part: Dataset, frequency_Hz: object) -> NetworkSamples:
+        v = rng.uniform(-1, 1, (400, 6))
+        return NetworkSamples(v, v @ curved + (v**2) @ curved)
+
+    monkeypatch.setattr(observation, "network_samples", samples)
+    monkeypatch.setattr(observation, "PROCESS_POINTS", 100)
+    linear, quadratic, cubic, process = observation.observation_baselines(dataset, [1.0], silent)
+    spread = np.sqrt(np.var((rng.uniform(-1, 1, (4000, 6)) ** 2) @ curved, axis=0).mean())
+    assert linear.residual == pytest.approx(spread, rel=0.1)
+    assert max(quadratic.residual, cubic.residual) < 1e-6 and process.residual < 0.2 * linear.residual
+    assert (linear.numbers, quadratic.numbers) == (7 * 4, 28 * 4)

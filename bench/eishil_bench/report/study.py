@@ -16,6 +16,8 @@ from eishil.files import write_atomic
 from eishil_bench import terminal
 from eishil_bench.report.style import embedded
 
+LOG_WIDTH = 140  # characters of a line where nobody's terminal is to be fitted
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -54,6 +56,8 @@ def write_study(path: Path, title: str, lead: str, sections: Sequence[Section]) 
 def tell_study(lead: str, sections: Sequence[Section], path: Path) -> None:
     """The tables to the terminal, and where the page lies."""
     console = terminal.results_console()
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
     console.print(escape(lead), soft_wrap=True)
     for section in sections:
         if section.table is None:
