@@ -33,8 +33,8 @@ class Mechanisms:
     """What ages a cell.
 
     `sei` is one of `SEI_RATES`, `plating` one of `PLATING`. `porosity` lets film and plated lithium fill the pores of
-    the negative electrode. `stress` stands for particles that swell, crack (the negative ones), lose active material
-    in proportion to stress, and grow film on their cracks.
+    the negative electrode. `stress` stands for particles that swell and lose active material in proportion to stress.
+    PyBaMM's film on cracks is not among them: it takes its lithium from the electrolyte's salt (docs/ageing.md).
     """
 
     sei: str = "solvent-diffusion limited"
@@ -55,10 +55,9 @@ class Mechanisms:
             options["lithium plating porosity change"] = change
         if self.stress:
             options |= {
-                "particle mechanics": ("swelling and cracking", "swelling only"),
+                "particle mechanics": "swelling only",
                 "stress-induced diffusion": "true",
                 "loss of active material": "stress-driven",
-                "SEI on cracks": "true",
             }
         return options
 
@@ -72,7 +71,6 @@ class Rates:
     dead_lithium: float = 1.0
     lam_ne: float = 1.0
     lam_pe: float = 1.0
-    cracking: float = 1.0
 
     def accelerated(self, k: float) -> Rates:
         """One cycle ages like k cycles: all that accumulates runs k times as fast."""
@@ -124,5 +122,4 @@ def _constants(mechanisms: Mechanisms) -> dict[str, tuple[str, ...]]:
     if mechanisms.stress:
         constants["lam_ne"] = ("Negative electrode LAM constant proportional term [s-1]",)
         constants["lam_pe"] = ("Positive electrode LAM constant proportional term [s-1]",)
-        constants["cracking"] = ("Negative electrode cracking rate",)
     return constants

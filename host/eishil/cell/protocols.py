@@ -21,7 +21,7 @@ from eishil.cell.vehicle import Vehicle, battery_power_W, wltc_class3b_m_s
 Floats = NDArray[np.float64]
 HOLD_UNTIL = "C/20"
 LONGEST_LOAD_s = 48 * 3600.0
-EDGE_s = 0.01  # a step of the load takes this long: PyBaMM interpolates linearly
+EDGE_s = 1.0  # a step of the load takes this long: PyBaMM joins the knots by lines, and steep ones cost it many steps
 DAY_s = 86400.0
 
 # Dynamic Stress Test: seconds and percent of the peak power, discharge negative; 360 s. USABC Electric Vehicle Battery
@@ -109,7 +109,7 @@ def _power_step(seconds: Floats, power_W: Floats, rating: CellRating) -> Any:
 
 
 def power_table(seconds: Floats, power_W: Floats) -> Floats:
-    """Knots (2 N, 2) in s and W of N intervals of constant power, joined by steep lines."""
+    """Knots (2 N, 2) in s and W of N intervals of constant power; each ends with a line to the next."""
     ends = np.cumsum(seconds)
     knots = np.stack([ends - seconds, ends - EDGE_s], axis=1).ravel()
     return np.stack([knots, np.repeat(power_W, 2)], axis=1)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from eishil.cell.impedance import Batch, ImpedanceSolver, planned
 from eishil.cell.linearise import differentiate
 from eishil.cell.mechanisms import CONTACT, TEMPERATURE, Mechanisms, ageing_parameters
-from eishil.cell.mesh import named_mesh
-from eishil.cell.parameters import mended, on_mesh
+from eishil.cell.mesh import Mesh, named_mesh
+from eishil.cell.parameters import on_mesh, with_mean_of_quotient
 from eishil.cell.simulation import Conditions, Rested
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ INPUT_NAMES = (TEMPERATURE, CONTACT)
 DOUBLE_LAYER = "surface potential difference [V]"  # ends the names of its states
 # States that do not move while the reactions are frozen, or that only count what flowed.
 HELD = (
-    "apacity [A.h]", "crack length [m]", "Loss of lithium due to", "active material volume fraction", "SEI",
+    "apacity [A.h]", "Loss of lithium due to", "active material volume fraction", "SEI",
     "plating concentration", "dead lithium",
 )  # fmt: skip
 
@@ -83,10 +83,10 @@ def _initial(discrete: Any, inputs: dict[str, float]) -> Floats:
 
 
 @cache
-def rested_solver(parameter_set: str, mechanisms: Mechanisms, model: str, mesh: str) -> RestedSolver:
+def rested_solver(parameter_set: str, mechanisms: Mechanisms, model: str, mesh: str | Mesh) -> RestedSolver:
     """Build the solver once per process."""
     options = mechanisms.options() | {"surface form": "differential"}
-    built = mended(getattr(pybamm.lithium_ion, model)(options))
+    built = with_mean_of_quotient(getattr(pybamm.lithium_ion, model)(options))
     values = ageing_parameters(parameter_set, mechanisms, frozen=True)
     simulation = pybamm.EISSimulation(built, parameter_values=values, **on_mesh(built, named_mesh(mesh)))
     simulation.build()

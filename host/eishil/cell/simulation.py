@@ -24,8 +24,8 @@ from eishil.cell.mechanisms import (
     ageing_parameters,
     rate_name,
 )
-from eishil.cell.mesh import named_mesh
-from eishil.cell.parameters import mended, on_mesh, scalar, unusable
+from eishil.cell.mesh import Mesh, named_mesh
+from eishil.cell.parameters import on_mesh, scalar, unusable, with_mean_of_quotient
 from eishil.cell.protocols import CellRating, Load, cycle, starting_soc
 from eishil.errors import EishilError
 from eishil.units import ZERO_CELSIUS_K
@@ -46,7 +46,7 @@ class AgeingSetup:
 
     parameter_set: str
     model: str
-    mesh: str
+    mesh: str | Mesh
     mechanisms: Mechanisms
     load: Load
 
@@ -120,13 +120,12 @@ class Rested:
     """A cell at an operating point, frozen and rested.
 
     `resistance_mOhm` is the step of voltage between the end of the current that set the state of charge and the end of
-    the rest, over that current. `below_x_100` is whether the negative electrode stays below `reasons.X_100_LIMIT`.
+    the rest, over that current.
     """
 
     inventory: Inventory
     voltage_V: float
     resistance_mOhm: float
-    below_x_100: bool
     solution: Any
 
 
@@ -144,7 +143,7 @@ class AgeingCell:
     def _simulation(self, experiment: Any) -> Any:
         setup = self.setup
         try:
-            model = mended(getattr(pybamm.lithium_ion, setup.model)(setup.mechanisms.options()))
+            model = with_mean_of_quotient(getattr(pybamm.lithium_ion, setup.model)(setup.mechanisms.options()))
             values = ageing_parameters(setup.parameter_set, setup.mechanisms)
             mesh = on_mesh(model, named_mesh(setup.mesh))
             solver = pybamm.IDAKLUSolver()
@@ -181,8 +180,7 @@ class AgeingCell:
         solution = self._move(state, conditions, discharged_Ah)
         moved, rested = (step["Voltage [V]"].entries[-1] for step in solution.cycles[-1].steps)
         resistance = (rested - moved) / (discharged_Ah / STEP_s * 3600)
-        below_x_100 = bool(electrodes.x_100[0] <= esoh.x_100_limit(self.setup.parameter_set))
-        return Rested(Inventory.of(solution), float(rested), 1e3 * float(resistance), below_x_100, solution)
+        return Rested(Inventory.of(solution), float(rested), 1e3 * float(resistance), solution)
 
     def _move(self, state: Any, conditions: Conditions, discharged_Ah: float) -> Any:
         current_A = discharged_Ah / STEP_s * 3600

@@ -19,6 +19,7 @@ SeiLaw = Literal[
     "interstitial-diffusion limited",
     "ec reaction limited",
 ]
+PlatingLaw = Literal["none", "reversible", "partially reversible"]
 
 
 class LoadRecipe(Section):
@@ -35,7 +36,7 @@ class MechanismsRecipe(Section):
     """What ages the cells; see `eishil.cell.mechanisms.Mechanisms`."""
 
     sei: SeiLaw = "solvent-diffusion limited"
-    plating: Literal["none", "reversible", "partially reversible"] = "partially reversible"
+    plating: PlatingLaw = "partially reversible"
     porosity: bool = True
     stress: bool = True
 
@@ -48,7 +49,6 @@ class RatesRecipe(Section):
     dead_lithium: PositiveRange = (1.0, 1.0)
     lam_ne: PositiveRange = (1.0, 1.0)
     lam_pe: PositiveRange = (1.0, 1.0)
-    cracking: PositiveRange = (1.0, 1.0)
 
 
 class SimulationRecipe(Section):

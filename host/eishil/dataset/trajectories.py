@@ -63,7 +63,7 @@ def simulated_cell(recipe: Recipe, split: str, number: int) -> SimulatedCell:
     """Draw a cell."""
     simulation = _simulation(recipe)
     population: PopulationRecipe = getattr(recipe.population, split)
-    rng = generator(recipe.seed_of(split), split, "simulated", number)
+    rng = generator(recipe.seed, split, "simulated", number)
     ranges = simulation.rates.model_dump()
     rates = Rates(**{name: float(low * (high / low) ** rng.random()) for name, (low, high) in ranges.items()})
     conditions = Conditions(
@@ -151,8 +151,6 @@ def _labels(parameter_set: str, left: Inventory) -> dict[str, float]:
 
 def _reason(rested: Rested, batch: Batch, frequency_Hz: Floats) -> str:
     """First reason against a spectrum, "" where there is none."""
-    if not rested.below_x_100:
-        return "x_100"
     if not rested.inventory.stoichiometry_spread <= SPREAD_LIMIT:
         return "spread"
     if not abs(batch.voltage_V[0] - rested.voltage_V) <= VOLTAGE_LIMIT_V:
