@@ -18,6 +18,7 @@ from eishil_bench.link.session import Session, stream
 from eishil_bench.runs.limits import load_limits
 from eishil_bench.runs.measure import clock_of, judge, measure
 from eishil_bench.runs.stimulus import Trajectory, as_sent
+from support.estimates import untimed
 from support.fake_dut import BUILD_ID, BadLine, FakeDevice
 from support.fake_image import FakeImage
 from support.random_models import random_estimator
@@ -36,9 +37,9 @@ def cells(estimator):
     return simulated_cells(*estimator, cells=3, steps=6, seed=3)
 
 
-def run(device, estimator, cells, link=None):
+def run(device, estimator, cells, link=None, window=1):
     model, network = estimator
-    return measure(device, model, FakeImage(), Ekf(model, network), cells, silent, link=link)
+    return measure(device, model, FakeImage(), Ekf(model, network), cells, silent, link=link, window=window)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,18 @@ def test_run_resets_first_and_starts_every_cell_from_the_prior(estimator, cells)
         assert np.allclose(rows["device_soh"], [output.readout[0] for output in outputs], rtol=1e-6)
         assert np.allclose(np.stack(rows["device_x"]), [output.x for output in outputs], rtol=1e-6, atol=1e-7)
         assert list(rows["soh"]) == [spectrum.soh for spectrum in trajectory.spectra]
+
+
+def test_window_is_the_devices_at_most_and_changes_no_estimate(estimator, cells):
+    """A window of 9 on a device that holds 4: so many requests are there before the first is answered."""
+    device = FakeDevice(estimator[0])
+    written = []
+    honest = device.write
+    device.write = lambda data: (written.append(data.count(b"\0")), honest(data))[1]
+    table = run(device, estimator, cells, window=9).table
+    assert max(written) == 4
+    quiet = run(FakeDevice(estimator[0]), estimator, cells).table
+    assert untimed(table).equals(untimed(quiet))
 
 
 def test_device_gets_what_the_reference_gets(estimator, cells):

@@ -9,14 +9,15 @@ import pytest
 
 from eishil.errors import ToolError
 from eishil.model import Model
-from eishil_bench.dut import target_spec
+from eishil_bench.dut import open_dut, target_spec
 from eishil_bench.firmware import firmware_bench, peers
 from eishil_bench.firmware.build import FirmwareImage
 from eishil_bench.firmware.cortex_m4 import Image
 from eishil_bench.firmware.counts import CountingQemu, build_plugin, read_counts
 from eishil_bench.firmware.firmware_bench import ENTRY, FUNCTIONS, STAGES
 from eishil_bench.firmware.model_variants import variants
-from eishil_bench.link.session import Session, stream
+from eishil_bench.link.session import DeviceStep, Session, stream
+from support.estimates import bits
 
 # 100 calls of a function of 2 + 3 * 10 + 1 instructions, within a stage that adds its own around them.
 PROGRAM = r"""
@@ -74,6 +75,26 @@ def test_stages_add_up_to_what_the_board_counts(qemu_image: FirmwareImage, first
         assert any(counts[name].instructions for name in functions if name in counts), stage
     for count in counts.values():
         assert count.instructions <= count.cycles_0ws <= count.cycles_5ws
+
+
+def test_a_window_changes_no_estimate_and_no_clean_count(qemu_image: FirmwareImage, first_light_model: Model) -> None:
+    """A count that says that no interrupt fell into it is that of a step alone."""
+
+    def steps(window: int) -> list[DeviceStep]:
+        with open_dut("qemu", qemu_image) as dut:
+            session = Session(dut, first_light_model, window=window)
+            session.hello()
+            return stream(session, life)
+
+    life = firmware_bench.held_out_spectra(first_light_model)[:24]
+    one, several = steps(1), steps(4)
+    assert [bits(step.output) for step in one] == [bits(step.output) for step in several]
+    assert not any(step.interrupts for step in one)
+    assert max(step.timing.round_trip_us for step in several) > max(step.timing.interval_us for step in several)
+    clean = [index for index, step in enumerate(several) if step.interrupts == 0]
+    assert clean
+    for index in clean:
+        assert abs(several[index].count - one[index].count) <= COUNTER_instructions
 
 
 def test_counts_repeat(qemu_image: FirmwareImage, first_light_model: Model, spectra) -> None:

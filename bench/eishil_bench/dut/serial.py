@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import termios
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ _WRITE_TIMEOUT_s = 10.0
 _RESET_TIMEOUT_s = 30.0
 _RETURN_TIMEOUT_s = 10.0  # of a port that goes with the board's power
 _MAX_READ_BYTES = 4096
+_FAILURES = (OSError, termios.error)  # pyserial lets through what a port says whose device is gone
 UDEV_RULE = 'SUBSYSTEMS=="usb", ATTRS{idVendor}=="0483", TAG+="uaccess"'
 UDEV_FILE = "/etc/udev/rules.d/70-st-link.rules"
 
@@ -94,7 +96,7 @@ class SerialDut(DutBase):
         self._lock = lock
         self._port = port
         self._serial = self._open()
-        self._serial.reset_input_buffer()
+        self.discard_input()
 
     def stop(self) -> None:
         line, self._serial = self._serial, None
@@ -124,18 +126,21 @@ class SerialDut(DutBase):
         try:
             self._line().flush()
             self._line().baudrate = baud_Bd
-        except (OSError, ValueError) as error:
+        except (*_FAILURES, ValueError) as error:
             raise LineClosedError(f"target {self.name}: the port refuses {baud_Bd} baud: {error}") from None
 
     def discard_input(self) -> None:
         """Throw away what has arrived and was not read."""
-        self._line().reset_input_buffer()
+        try:
+            self._line().reset_input_buffer()
+        except _FAILURES as error:
+            raise self._gone(error) from None
 
     def write(self, data: bytes) -> None:
         try:
             self._line().write(data)
             self._line().flush()
-        except OSError as error:
+        except _FAILURES as error:
             raise self._gone(error) from None
 
     def read(self, timeout_s: float) -> bytes:
@@ -147,7 +152,7 @@ class SerialDut(DutBase):
             while data and (waiting := line.in_waiting) and len(data) < _MAX_READ_BYTES:
                 data += line.read(waiting)
             return bytes(data)
-        except OSError as error:
+        except _FAILURES as error:
             raise self._gone(error) from None
 
     def _open(self) -> Any:
@@ -206,7 +211,7 @@ class SerialDut(DutBase):
             raise TargetError(f"target {self.name} is not open")
         return self._serial
 
-    def _gone(self, error: OSError) -> LineClosedError:
+    def _gone(self, error: Exception) -> LineClosedError:
         return LineClosedError(f"target {self.name}: the serial port failed: {error}; was the board unplugged?")
 
 

@@ -37,7 +37,7 @@ from eishil_bench.runs.stimulus import Trajectory, held_out_trajectories
 
 DATASETS = Path(__file__).resolve().parents[3] / "datasets"
 # On a line where most frames are damaged, what a reply takes on a process is waited for, and often.
-IMPATIENT_s = (0.004,) * 20_000
+IMPATIENT_s = (0.002,) * 40_000
 WINDOW = 4
 DAMAGE = 0.01
 RESETS, CLOSED_PORTS = 4e-5, 1e-5  # of bytes: a reset in some thirty steps

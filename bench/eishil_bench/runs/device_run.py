@@ -122,14 +122,13 @@ class DeviceRun:
 
     def _measured(self, trajectory: Trajectory) -> list[DeviceStep]:
         journal = self._logbook.journal
-        while True:
+        steps = None
+        while steps is None:
             try:
                 steps = self._stream(trajectory)
-                break
             except _GONE as gone:
                 journal.note("abandoned", cell_id=trajectory.cell_id)
                 self._recover(gone, f"it was reset and cell {trajectory.cell_id} run again")
-                self._refuse_stranger(self._session.hello())
         journal.note("finished", cell_id=trajectory.cell_id, link=asdict(self.link))
         journal.sync()
         return steps
@@ -171,6 +170,10 @@ class DeviceRun:
             raise TargetError(f"{gone}; resetting it failed: {error}") from None
         self.remarks.append(f"{gone}; {done}")
         self._logbook.journal.note("remark", text=self.remarks[-1])
+        try:
+            self._refuse_stranger(self._session.hello())
+        except _GONE as again:
+            raise TargetError(f"{again} (after it was reset: {gone})") from None
 
 
 def about_trajectory(trajectory: Trajectory) -> dict[str, Any]:
