@@ -10,9 +10,10 @@ import errno
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
+import typer.core
 
 from eishil.errors import EishilError
 
@@ -30,6 +31,9 @@ BuildRoot = Annotated[
     Path, typer.Option("--out", metavar="FOLDER", help="Build root; files go to FOLDER/<recipe name>")
 ]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 means one per core")]
+Precision = Annotated[
+    Literal["float64", "float32"], typer.Option(help="How impedances are stored; labels are float64 always")
+]
 Force = Annotated[bool, typer.Option("--force", help="Make the stage even where its files are up to date")]
 Targets = Annotated[
     list[str],
@@ -51,10 +55,62 @@ def common(debug: Debug = False) -> None:
     """Options before the command."""
 
 
-@app.command()
-def dataset(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, workers: Workers = 0, force: Force = False) -> None:
+class RecipeFirst(typer.core.TyperGroup):
+    """`eishil dataset RECIPE` is short for `eishil dataset make RECIPE`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["make", *args]
+        return super().parse_args(ctx, args)
+
+
+dataset = typer.Typer(
+    cls=RecipeFirst,
+    help="`eishil dataset RECIPE` simulates the recipe's aged cells and their impedance spectra.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(dataset, name="dataset")
+DatasetFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="e.g. build/first_light/dataset")]
+
+
+@dataset.command("make")
+def dataset_make(
+    recipe: RecipePath,
+    out: BuildRoot = BUILD_ROOT,
+    workers: Workers = 0,
+    precision: Precision = "float64",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://host:port, whose workers make it")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Write the tables as text, too")] = False,
+    force: Force = False,
+) -> None:
     """Simulate the recipe's aged cells and their impedance spectra."""
-    _make("dataset", recipe, out, workers, force)
+    from eishil_bench import commands
+
+    making = {"precision": precision, "scheduler": scheduler, "csv": csv}
+    commands.make("dataset", recipe, out, workers, force or csv, making)
+
+
+@dataset.command("inspect")
+def dataset_inspect(folder: DatasetFolder) -> None:
+    """Show what is in a data set, and write a page with plots."""
+    from eishil_bench.studies import inspect
+
+    inspect.command(folder)
+
+
+@dataset.command("features")
+def dataset_features(
+    folder: DatasetFolder,
+    circuit: Annotated[int, typer.Option(min=0, max=4, metavar="N", help="Fit R + N RC + Warburg; 0: no circuit")] = 0,
+    workers: Workers = 0,
+) -> None:
+    """Derive features of every spectrum: ohmic intercept, arc, Warburg tail, equivalent circuit."""
+    from eishil_bench import commands
+
+    commands.features(folder, circuit, workers)
 
 
 @app.command()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eishil.errors import EishilError
 from eishil.files import write_atomic
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
     from eishil_bench.firmware.build import FirmwareImage
 
+NO_OPTIONS: Mapping[str, Any] = {}
 
-def make(stage: str, recipe: Path, out: Path, workers: int, force: bool) -> None:
+
+def make(
+    stage: str, recipe: Path, out: Path, workers: int, force: bool, making: Mapping[str, Any] = NO_OPTIONS
+) -> None:
     """Bring one stage up to date; older inputs are used as they are, and that is said."""
     workspace = Workspace.open(recipe, out)
     with workspace.locked():
         for earlier in pipeline.STAGES[: pipeline.STAGES.index(stage)]:
             _remark_if_stale(workspace, earlier)
-        _make(workspace, stage, workers, force)
+        _make(workspace, stage, workers, force, making)
 
 
 def build(recipe: Path, env: str, out: Path) -> None:
@@ -148,10 +152,21 @@ def boards() -> None:
     terminal.tell_boards(list_boards())
 
 
-def _make(workspace: Workspace, name: str, workers: int, force: bool) -> None:
+def features(folder: Path, n_rc: int, workers: int) -> None:
+    """Write `features.parquet` of a data set."""
+    from os import cpu_count
+
+    from eishil.dataset.feature_table import write_features
+
+    with terminal.progress_bars() as progress:
+        path = write_features(folder, n_rc, workers or cpu_count() or 1, progress)
+    terminal.results_console().print(str(path), soft_wrap=True)
+
+
+def _make(workspace: Workspace, name: str, workers: int, force: bool, making: Mapping[str, Any] = NO_OPTIONS) -> None:
     started_s = time.monotonic()
     with terminal.progress_bars() as progress:
-        made = bring_up_to_date(pipeline.stage(workspace, name, workers), progress, force=force)
+        made = bring_up_to_date(pipeline.stage(workspace, name, workers, making), progress, force=force)
     terminal.tell_made(made, time.monotonic() - started_s)
 
 

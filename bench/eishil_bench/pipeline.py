@@ -36,6 +36,13 @@ NEEDED_TRAJECTORIES = (
     ("validation", 1, "choose the process model"),
     ("test", 1, "are what targets are run on"),
 )
+# The recipe's values are hashed; how they are parsed and what is made of finished tables do not touch these.
+ASIDE = tuple(
+    f"dataset/{name}.py"
+    for name in ("recipe", "recipe_types", "simulation_recipe", "measurement", "sample", "audit", "card", "export",
+                 "features", "circuits", "feature_table")
+)  # fmt: skip
+NO_OPTIONS: Mapping[str, Any] = {}
 SOURCES = Path(eishil.__file__).parent
 
 
@@ -128,26 +135,26 @@ def require_cells(workspace: Workspace) -> None:
             )
 
 
-def stage(workspace: Workspace, name: str, workers: int = 1) -> Stage:
-    """A stage by its name in `STAGES`."""
+def stage(workspace: Workspace, name: str, workers: int = 1, making: Mapping[str, Any] = NO_OPTIONS) -> Stage:
+    """A stage by its name in `STAGES`; `making` are options of `eishil.dataset.factory.Options`."""
     if name == "dataset":
-        return _dataset(workspace, workers)
+        return _dataset(workspace, workers, making)
     return {"train": _train, "quantize": _quantize, "generate": _generate}[name](workspace)
 
 
-def _dataset(workspace: Workspace, workers: int) -> Stage:
+def _dataset(workspace: Workspace, workers: int, making: Mapping[str, Any]) -> Stage:
     from eishil.dataset.recipe import DATASET_SECTIONS
 
     def make(progress: Progress) -> Mapping[str, Any]:
         from eishil.dataset.factory import Options, generate
 
-        options = Options(workers=workers or cpu_count() or 1)
+        options = Options(workers=workers or cpu_count() or 1, **making)
         return generate(workspace.recipe, workspace.recipe_path, workspace.dataset, options, progress)
 
     sections = _sections(workspace.recipe, *DATASET_SECTIONS)
-    # The recipe's values are hashed above; how they are parsed and what noise is put on later do not touch the tables.
-    aside = ("dataset/recipe.py", "dataset/measurement.py", "dataset/sample.py")
-    code = _code("cell/*.py", "cell/*.c", "dataset/*.py", but=aside)
+    code = _code("cell/*.py", "cell/*.c", "dataset/*.py", but=ASIDE)
+    if making.get("precision", "float64") != "float64":
+        sections |= {"precision": making["precision"]}
     outputs = (*_tables(workspace), workspace.dataset / "manifest.json")
     return Stage("dataset", workspace.root, {}, outputs, sections | code | _versions(*DATASET_LIBRARIES), make)
 

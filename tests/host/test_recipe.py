@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,11 @@ def test_committed_recipes_are_well_formed(path: Path) -> None:
             "[283.0, 313.0]",
             "population.train.temperature_degC.0: Input should be less than or equal to",
         ),
+        (
+            "end = [0.10, 0.22]",
+            "end = [0.005, 0.22]",
+            "ageing.lli: a cell may end at 0.005 and start at 0.01, but what is lost does not come back",
+        ),
         ("steps = 4", "steps = 4.5", "ageing.steps: Input should be a valid integer"),
         ("end = [0.10, 0.22]", "end = [0.10, 1.0]", "ageing.lli.end.1: Input should be less than 1, not 1.0"),
         ("frequency_Hz = [0.01, 1.0]\n", "frequency_Hz = [0.02]\n", "network.frequency_Hz: 0.02 Hz is not one of"),
@@ -84,3 +90,15 @@ def test_only_what_shapes_the_data_set_changes_its_digest(write_recipe: WriteRec
     assert Recipe.load(write_recipe("z_relative_std = 0.003", "z_relative_std = 0.01")).dataset_sha256() == before
     assert Recipe.load(write_recipe("seed = 7", "seed = 8")).dataset_sha256() != before
     assert Recipe.load(write_recipe("box = [0.0, 0.3]", "box = [0.0, 0.2]")).dataset_sha256() != before
+
+
+def test_a_recipe_whose_cells_are_all_the_same_would_leak(write_recipe: WriteRecipe) -> None:
+    path = write_recipe()
+    text = path.read_text()
+    same = re.sub(r"(start|end|exponent|speed|knee_onset|knee_gain) = \[([\d.]+), [\d.]+\]", r"\1 = [\2, \2]", text)
+    path.write_text(same.replace("knee_probability = 0.5", "knee_probability = 0.0"))
+    with pytest.raises(RecipeError, match="ageing: every cell would live the same life") as caught:
+        Recipe.load(path)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+    path.write_text(path.read_text().replace("trajectories = 2, ", ""))  # nothing is held out
+    Recipe.load(path)

@@ -21,10 +21,11 @@ LOG_WIDTH = 140  # characters of a line where nobody's terminal is to be fitted
 
 @dataclass(frozen=True)
 class Rows:
-    """A table: its header, and rows of text; every column but the first is of figures."""
+    """A table: its header, and rows of text; every column but the first is of figures, unless it is said not to be."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    figures: bool = True
 
 
 @dataclass(frozen=True)

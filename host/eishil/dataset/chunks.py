@@ -20,15 +20,14 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows of both tables, as they will be written."""
+    """Rows of one table or of several, as they will be written."""
 
-    samples: pa.Table
-    spectra: pa.Table
+    tables: tuple[pa.Table, ...]
 
     def to_bytes(self) -> bytes:
-        """SHA-256, then both tables as Arrow streams."""
+        """SHA-256, then the tables as Arrow streams."""
         sink = pa.BufferOutputStream()
-        for table in (self.samples, self.spectra):
+        for table in self.tables:
             with pa.ipc.new_stream(sink, table.schema) as stream:
                 stream.write_table(table)
         content: bytes = sink.getvalue().to_pybytes()
@@ -40,14 +39,10 @@ class Chunk:
         digest, content = data[:_DIGEST_BYTES], memoryview(data)[_DIGEST_BYTES:]
         if hashlib.sha256(content).digest() != digest:
             return None
-        source = pa.BufferReader(content)
-        samples, spectra = (pa.ipc.open_stream(source).read_all() for _ in range(2))
-        return cls(samples, spectra)
-
-    @property
-    def masked(self) -> int:
-        """Number of spectra that are masked."""
-        return int(self.spectra["z_real_ohm"].null_count)
+        source, tables = pa.BufferReader(content), []
+        while source.tell() < source.size():
+            tables.append(pa.ipc.open_stream(source).read_all())
+        return cls(tuple(tables))
 
 
 @dataclass(frozen=True)

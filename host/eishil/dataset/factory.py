@@ -131,7 +131,7 @@ def make_chunk(recipe: Recipe, chunk_samples: int, precision: Precision, key: st
         _simulated(recipe, block) if block.population == "simulated" else solve_block(recipe, block)
     )
     spectra = spectra_rows(samples, z_ohm, recipe.impedance.frequency_Hz, precision, backend)
-    return Chunk(sample_rows(samples), spectra).to_bytes()
+    return Chunk((sample_rows(samples), spectra)).to_bytes()
 
 
 def _simulated(recipe: Recipe, block: Block) -> tuple[pd.DataFrame, NDArray[np.complex128], str]:
@@ -175,7 +175,7 @@ class _Tally:
 
     def found(self, samples: int, chunk: Chunk) -> None:
         self._done += samples
-        self._masked += chunk.masked
+        self._masked += chunk.tables[1]["z_real_ohm"].null_count
 
     def made(self, samples: int, data: bytes) -> None:
         chunk = Chunk.from_bytes(data)
@@ -194,12 +194,12 @@ def _put_together(recipe: Recipe, chunks: int, folder: ChunkFolder, out_dir: Pat
     for leftover in out_dir.glob(".*.tmp"):  # of a run that was killed
         leftover.unlink()
     census = quality.Census()
-    columns = folder.finished(0).samples.column_names
+    columns = folder.finished(0).tables[0].column_names
     with DatasetWriter(out_dir, columns, recipe.impedance.frequency_Hz, options.precision) as writer:
         for number in range(chunks):
-            chunk = folder.finished(number)
-            writer.append_tables(chunk.samples, chunk.spectra)
-            census.add(chunk.samples.to_pandas())
+            samples, spectra = folder.finished(number).tables
+            writer.append_tables(samples, spectra)
+            census.add(samples.to_pandas())
         return writer.finish(_manifest(recipe, options, census))
 
 

@@ -130,6 +130,30 @@ class AgeingRecipe(Section):
     sei_thickness_nm: FilmRecipe
     contact_resistance_mOhm: ContactRecipe
 
+    def modes(self) -> dict[str, LossRecipe | FilmRecipe | ContactRecipe]:
+        """What ages, by name."""
+        return {
+            "lli": self.lli,
+            "lam_ne": self.lam_ne,
+            "lam_pe": self.lam_pe,
+            "sei_thickness_nm": self.sei_thickness_nm,
+            "contact_resistance_mOhm": self.contact_resistance_mOhm,
+        }
+
+    def check_growth(self) -> None:
+        """ValueError where a cell could end a life healthier than it began."""
+        for name, mode in self.modes().items():
+            if mode.end[0] < mode.start[1]:
+                raise ValueError(
+                    f"ageing.{name}: a cell may end at {mode.end[0]:g} and start at {mode.start[1]:g}, but what is lost"
+                    " does not come back; end has to begin where start ends, or above"
+                )
+
+    def varies(self) -> bool:
+        """Whether two cells can live different lives."""
+        ranges = [self.speed, *(r for mode in self.modes().values() for r in (mode.start, mode.end, mode.exponent))]
+        return any(low < high for low, high in ranges) or 0 < self.knee_probability < 1
+
 
 class PopulationRecipe(Section):
     """Cells of one split: trajectories have `ageing.steps` spectra each, snapshots one, `simulated` cells as many as
@@ -214,7 +238,19 @@ class Recipe(Section):
         if missing:
             raise ValueError(f"network.frequency_Hz: {missing[0]:g} Hz is not one of impedance.frequency_Hz")
         self._check_origins()
+        if self.ageing is not None:
+            self.ageing.check_growth()
+            self._check_cells_differ(self.ageing)
         return self
+
+    def _check_cells_differ(self, ageing: AgeingRecipe) -> None:
+        """A held-out cell that lives as a training cell does is no held-out cell."""
+        splits = (self.population.train, self.population.validation, self.population.test)
+        if sum(split.trajectories > 0 for split in splits) > 1 and not self.cell.spread and not ageing.varies():
+            raise ValueError(
+                "ageing: every cell would live the same life, so that held-out cells are known from training;"
+                " widen start, end, exponent or speed"
+            )
 
     def _check_origins(self) -> None:
         snapshot, simulated = self.population.count("trajectories", "snapshots"), self.population.count("simulated")
