@@ -1,0 +1,124 @@
+"""Simulated cells in a data set: labels along a life, the same bytes for any workers and after a loss, mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eishil.dataset.factory import Options, generate
+from eishil.dataset.labels import with_remaining_life
+from eishil.dataset.recipe import Recipe
+from eishil.dataset.tables import MANIFEST, SAMPLES, SPECTRA, Dataset
+from eishil.dataset.trajectories import simulated_cell
+from eishil.errors import RecipeError
+from eishil.progress import silent
+
+SIMULATION = """
+[simulation]
+protocol = "cc_cycling"
+model = "SPM"
+repetitions_per_spectrum = 40
+end_repetitions = 80
+rate_scaling = 40
+temperature_degC = [20.0, 30.0]
+rates = { sei = [2.0, 4.0], lam_ne = [8.0, 12.0] }
+
+[population]
+train = { simulated = 1, soc = [0.3, 0.7], temperature_degC = [20.0, 30.0] }
+validation = { soc = [0.3, 0.7], temperature_degC = [20.0, 30.0] }
+test = { simulated = 1, soc = [0.3, 0.7], temperature_degC = [20.0, 30.0] }
+"""
+
+
+@pytest.fixture
+def simulated(write_recipe: Callable[..., Path]) -> Path:
+    """The tiny recipe with two simulated cells of OKane2022 instead of its populations."""
+    path = write_recipe("[cell]", '[cell]\nparameter_set = "OKane2022"')
+    text = path.read_text(encoding="utf-8")
+    start, stop = text.index("[ageing]"), text.index("[measurement]")
+    path.write_text(text[:start] + SIMULATION + text[stop:], encoding="utf-8")
+    return path
+
+
+def _changed(path: Path, old: str, new: str) -> Path:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.slow
+def test_a_life_is_labelled_and_two_workers_make_the_bytes_of_one(simulated: Path, tmp_path: Path) -> None:
+    recipe = Recipe.load(simulated)
+    for workers in (1, 2):
+        generate(recipe, simulated, tmp_path / str(workers), Options(workers=workers), silent)
+    for name in (SAMPLES, SPECTRA, MANIFEST):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
+    data = Dataset.open(tmp_path / "1")
+    rows = data.samples
+    assert rows["cell_id"].tolist() == ["train-a00000"] * 3 + ["test-a00000"] * 3
+    assert set(rows["label_source"]) == {"simulation"} and set(rows["protocol_id"]) == {"cc_cycling"}
+    assert set(rows["rate_scaling"]) == {40.0}
+    assert (rows["reason"] == "").all() and np.isfinite(data.z_ohm).all()
+    for _, life in rows.groupby("cell_id"):
+        _check_life(life.reset_index(drop=True))
+
+
+def _check_life(life: pd.DataFrame) -> None:
+    # The fresh cell has lost nothing; then a repetition of 40 cycles wears it.
+    lost = life.loc[0, ["lli", "lam_ne", "lam_pe", "plating_loss", "cycles"]].to_numpy(float)
+    assert lost == pytest.approx(0, abs=1e-9)
+    assert life["soh"].iloc[0] == pytest.approx(1, abs=1e-9)
+    assert (np.diff(life["soh"]) < 0).all() and (np.diff(life["lli"]) > 0).all()
+    assert (np.diff(life["sei_thickness_nm"]) > 0).all() and (np.diff(life["porosity_ne"]) < 0).all()
+    # 40 cycles of a cell that is nearly fresh are nearly 40 equivalent full ones.
+    assert np.diff(life["cycles"]) == pytest.approx([40, 40], rel=0.05)
+    assert life["rul_censored"].all()
+    again = with_remaining_life(life)
+    assert again["rul_cycles"].to_numpy() == pytest.approx(life["rul_cycles"].to_numpy())
+    assert (life["local_resistance_mOhm"] > 1).all()
+
+
+def test_cells_differ_and_stay_the_same_when_the_population_grows(simulated: Path) -> None:
+    recipe = Recipe.load(simulated)
+    first, second = (simulated_cell(recipe, "train", number) for number in (0, 1))
+    assert first.conditions.rates.sei != second.conditions.rates.sei
+    grown = Recipe.load(_changed(simulated, "train = { simulated = 1", "train = { simulated = 9"))
+    again = simulated_cell(grown, "train", 0)
+    assert again.conditions == first.conditions
+    assert again.soc.tolist() == first.soc.tolist()
+    assert 80.0 <= first.conditions.rates.sei <= 160.0  # 2 to 4, times the rate scaling
+    assert first.conditions.rates.plating == 1.0  # an equilibrium: it is not scaled
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('"cc_cycling"', '"nedc"', "simulation.protocol: "),
+        ("repetitions_per_spectrum = 40", "repetitions_per_spectrum = 50", "50 is not a multiple of rate_scaling, 40"),
+        ("rate_scaling = 40", "rate_scaling = 0", "simulation.rate_scaling: "),
+        ("lam_ne = [8.0, 12.0]", "lam_ne = [12.0, 8.0]", "simulation.rates.lam_ne: has to be"),
+        ("lam_ne = [8.0, 12.0]", "lam_en = [8.0, 12.0]", "simulation.rates.lam_en: this key is unknown"),
+        ("[simulation]", "[simulatoin]", "simulatoin: this key is unknown"),
+        ("train = { simulated = 1", "train = { simulated = 1, snapshots = 5", "ageing: this table is missing"),
+        ('"OKane2022"', '"OKane2022"\nspread = { negative_conductivity = { std = 0.1 } }', "cell.spread: simulated"),
+    ],
+)
+def test_mistakes_are_told_with_their_place(simulated: Path, old: str, new: str, sentence: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.load(_changed(simulated, old, new))
+    assert sentence in str(caught.value)
+    assert str(caught.value).startswith(str(simulated))
+
+
+def test_origins_are_mixed_only_where_the_recipe_says_so(write_recipe: Callable[..., Path]) -> None:
+    section = SIMULATION[: SIMULATION.index("[population]")]
+    path = write_recipe("[population]", section + "[population]", "snapshots = 40", "snapshots = 40, simulated = 1")
+    with pytest.raises(RecipeError, match=r"another origin; .* say simulation\.beside_snapshots = true"):
+        Recipe.load(path)
+    mixed = Recipe.load(_changed(path, "[simulation]", "[simulation]\nbeside_snapshots = true"))
+    assert mixed.population.count("simulated") == 1
