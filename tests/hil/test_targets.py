@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from eishil.errors import RecipeError, TargetError, ToolError
+from eishil.errors import RecipeError, TargetDiedError, TargetError, ToolError
 from eishil.model import Model
 from eishil_bench.dut import load_targets, open_dut, target_spec
 from eishil_bench.dut.native import NativeDut
@@ -122,7 +122,7 @@ def test_silent_target_reads_as_nothing(tmp_path: Path) -> None:
 def test_dead_target_has_exit_code_and_last_words(tmp_path: Path) -> None:
     with (
         program(tmp_path, "echo nothing; echo out of coffee >&2; exit 3") as dut,
-        pytest.raises(TargetError, match="target native ended with exit code 3: out of coffee"),
+        pytest.raises(TargetDiedError, match="target native ended with exit code 3: out of coffee"),
     ):
         read_until_death(dut)
 
@@ -136,12 +136,14 @@ def test_killed_target_names_the_signal(tmp_path: Path) -> None:
 
 
 def test_sanitizer_has_the_last_word(tmp_path: Path) -> None:
+    """It found a defect: the target is not one that died and may be tried again."""
     text = "echo 'ekf.c:7:3: runtime error: signed integer overflow' >&2; echo '    #0 main' >&2; exit 1"
     with (
         program(tmp_path, text) as dut,
-        pytest.raises(TargetError, match=r"exit code 1: ekf\.c:7:3: runtime error: signed integer overflow"),
+        pytest.raises(TargetError, match=r"exit code 1: ekf\.c:7:3: runtime error: signed integer overflow") as caught,
     ):
         read_until_death(dut)
+    assert not isinstance(caught.value, TargetDiedError)
 
 
 def test_write_to_a_dead_target_is_told(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from eishil import wire
 from eishil.codegen import generate
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
-from eishil.progress import Progress
+from eishil.progress import Progress, silent
 from eishil_bench.dut import Dut, open_dut
 from eishil_bench.dut.process import ProcessDut
 from eishil_bench.firmware.build import FirmwareImage, build_firmware
@@ -94,7 +94,9 @@ def bits(output: StepOutput) -> tuple[object, ...]:
     return (output.status, output.n_used, *(np.asarray(value, np.float32).tobytes() for value in floats))
 
 
-def disturb(bench: Bench, faults: Faults, seed: int, *, frames: int = 0, resets: int = 0) -> Disturbed:
+def disturb(
+    bench: Bench, faults: Faults, seed: int, *, frames: int = 0, resets: int = 0, tell: Progress = silent
+) -> Disturbed:
     """Stream all cells again and again behind a bad line, until so many frames went and so many resets happened."""
     expected, found = bench.undisturbed(), Disturbed()
     dut = ChaosDut(open_dut("native", bench.image), seed, faults)
@@ -106,6 +108,7 @@ def disturb(bench: Bench, faults: Faults, seed: int, *, frames: int = 0, resets:
         while dut.frames < frames or dut.counts["reset"] < resets:
             answers = [bits(step.output) for life in bench.lives for step in stream(session, life)]
             found.wrong += sum(one != other for one, other in zip(answers, expected, strict=True))
+            tell("frames", min(dut.frames, frames), frames)
     counts = dut.counts
     found.frames, found.lost = dut.frames, session.link.statistics.lost
     found.damaged = counts["flip"] + counts["drop"] + counts["double"]

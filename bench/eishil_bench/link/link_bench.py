@@ -80,7 +80,7 @@ def bench_link(progress: Progress, scale: float = 1.0, seed: int = 0) -> LinkFig
         utilisation = utilise(whole, count(1000), BAUD_Bd)
         one, windowed = (speed(emulated, "qemu", count(1000), window) for window in (1, WINDOW))
         progress("link", 1, 4, "damaged bytes")
-        noisy = disturb(small, ONLY_BYTES, seed, frames=count(100_000))
+        noisy = disturb(small, ONLY_BYTES, seed, frames=count(100_000), tell=progress)
         progress("link", 2, 4, "random bytes")
         accepted, grown_bytes = parse_noise(whole, count(10_000_000), seed + 1)
         progress("link", 3, 4, "kills of the host and resets of the target")
