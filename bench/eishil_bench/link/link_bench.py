@@ -6,6 +6,7 @@ import json
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from eishil.files import write_atomic
 from eishil.model import Model
@@ -75,14 +76,13 @@ def bench_link(progress: Progress, scale: float = 1.0, seed: int = 0) -> LinkFig
         # A reply of 16 states would get through such a line once in a thousand times.
         small = Bench.make(with_modes_as_states(model), "native", folder / "small")
         whole = Bench.make(model, "native", folder / "whole")
-        emulated = Bench.make(model, "nucleo_f446re", folder / "emulated")
         progress("link", 0, 4, "speed")
-        utilisation = utilise(whole, count(1000), BAUD_Bd)
-        one, windowed = (speed(emulated, "qemu", count(1000), window) for window in (1, WINDOW))
+        speeds = _speeds(whole, Bench.make(model, "nucleo_f446re", folder / "emulated"), count(1000))
         progress("link", 1, 4, "damaged bytes")
         noisy = disturb(small, ONLY_BYTES, seed, frames=count(100_000), tell=progress)
         progress("link", 2, 4, "random bytes")
-        accepted, grown_bytes = parse_noise(whole, count(10_000_000), seed + 1)
+        n_bytes = count(10_000_000)
+        accepted, grown_bytes = parse_noise(whole, n_bytes, seed + 1)
         progress("link", 3, 4, "kills of the host and resets of the target")
         killed = kill(whole, count(100), count(100), seed + 2, folder, progress)
         progress("link", 4, 4)
@@ -95,19 +95,28 @@ def bench_link(progress: Progress, scale: float = 1.0, seed: int = 0) -> LinkFig
         resets=killed.resets,
         closed_ports=killed.closed_ports,
         kills=killed.kills,
-        random_bytes=count(10_000_000),
+        random_bytes=n_bytes,
         accepted=accepted,
         grown_bytes=grown_bytes,
-        baud_Bd=BAUD_Bd,
-        wire_utilisation=utilisation,
-        steps_per_s_stop_and_wait=one.steps_per_s,
-        steps_per_s_windowed=windowed.steps_per_s,
-        speedup_over_stop_and_wait=windowed.steps_per_s / one.steps_per_s,
-        round_trip_median_ms=one.round_trip_ms,
-        host_ms_per_step=one.host_ms,
-        emulator_ms_per_step=one.emulator_ms,
-        emulator_ms_per_step_windowed=windowed.emulator_ms,
+        **speeds,
     )
+
+
+def _speeds(native: Bench, emulated: Bench, steps: int) -> dict[str, Any]:
+    """The figures of time, by name."""
+    utilisation = utilise(native, steps, BAUD_Bd)
+    one, windowed = (speed(emulated, "qemu", steps, window) for window in (1, WINDOW))
+    return {
+        "baud_Bd": BAUD_Bd,
+        "wire_utilisation": utilisation,
+        "steps_per_s_stop_and_wait": one.steps_per_s,
+        "steps_per_s_windowed": windowed.steps_per_s,
+        "speedup_over_stop_and_wait": windowed.steps_per_s / one.steps_per_s,
+        "round_trip_median_ms": one.round_trip_ms,
+        "host_ms_per_step": one.host_ms,
+        "emulator_ms_per_step": one.emulator_ms,
+        "emulator_ms_per_step_windowed": windowed.emulator_ms,
+    }
 
 
 def save(figures: LinkFigures, path: Path) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eishil.errors import EishilError, RecipeError, TargetError
 from eishil.filters.ukf import reference_filter
@@ -116,16 +116,7 @@ def run_target(
 ) -> Results:
     """Run one target; everything of it lies in its folder afterwards."""
     workspace, model = stimulus.workspace, stimulus.model
-    ekf = reference_filter(model, stimulus.network)
-    about = {
-        "recipe": workspace.recipe.name,
-        "description": workspace.recipe.description,
-        "target": spec.name,
-        "target_kind": spec.kind,
-        "window": spec.window,
-        "run_table": workspace.run_table(spec.name).name,
-        "provenance": stimulus.provenance,
-    }
+    ekf, about = reference_filter(model, stimulus.network), _about(stimulus, spec)
     with open_dut(spec, image, port=port) as dut:
         header = journal_header(model, image, stimulus.masked_spectra, about)
         files = {name: (workspace.model / name).read_bytes() for name in (MODEL_FILE, NETWORK_FILE)}
@@ -146,6 +137,20 @@ def run_target(
     results = judge(measurement, model, image, stimulus.masked_spectra, bounds, **about)
     results.save(workspace.target_results(spec.name))
     return results
+
+
+def _about(stimulus: Stimulus, spec: TargetSpec) -> dict[str, Any]:
+    """The fields of the results that say what was run on what."""
+    workspace = stimulus.workspace
+    return {
+        "recipe": workspace.recipe.name,
+        "description": workspace.recipe.description,
+        "target": spec.name,
+        "target_kind": spec.kind,
+        "window": spec.window,
+        "run_table": workspace.run_table(spec.name).name,
+        "provenance": stimulus.provenance,
+    }
 
 
 def _flash_command(workspace: Workspace, spec: TargetSpec, port: str | None) -> str:
