@@ -62,7 +62,7 @@ def test_a_frame_in_the_noise_would_be_counted(whole, monkeypatch):
 
     monkeypatch.setattr(np.random, "default_rng", lambda seed: NotRandom())
     # Once in each of two chunks, in either parser.
-    assert campaigns.parse_noise(whole, 8192, 0)[0] == 4
+    assert campaigns.parse_noise(whole, 2 * campaigns.CHUNK_bytes, 0)[0] == 4
 
 
 def test_line_is_no_faster_than_its_rate(whole):

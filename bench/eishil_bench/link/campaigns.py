@@ -42,7 +42,7 @@ WINDOW = 4
 DAMAGE = 0.01
 RESETS, CLOSED_PORTS = 4e-5, 1e-5  # of bytes: a reset in some thirty steps
 ONLY_BYTES = Faults(DAMAGE / 3, DAMAGE / 3, DAMAGE / 3, truncate=0, burst=0, reorder=0, delay=0, close=0, reset=0)
-_CHUNK_bytes = 4096
+CHUNK_bytes = 65536  # of noise that is written at a time
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,8 @@ def parse_noise(bench: Bench, n_bytes: int, seed: int) -> tuple[int, int]:
         session = Session(dut, bench.model)
         session.hello()
         before, memory = session.status().frames_received, _resident_bytes(dut)
-        for _ in range(0, n_bytes, _CHUNK_bytes):
-            noise = rng.bytes(_CHUNK_bytes)
+        for _ in range(0, n_bytes, CHUNK_bytes):
+            noise = rng.bytes(CHUNK_bytes)
             accepted += sum(1 for _ in reader.push(noise))
             dut.write(noise)
         accepted += session.status().frames_received - before - 1

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eishil.filters.ekf import Ekf
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
 
 if TYPE_CHECKING:
     from eishil.dataset.recipe import Recipe
     from eishil.dataset.tables import Dataset
+    from eishil.filters.ekf import Ekf
 
 
 @dataclass(frozen=True)
