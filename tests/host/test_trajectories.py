@@ -100,6 +100,7 @@ def test_cells_differ_and_stay_the_same_when_the_population_grows(simulated: Pat
     [
         ('"cc_cycling"', '"nedc"', "simulation.protocol: "),
         ("repetitions_per_spectrum = 40", "repetitions_per_spectrum = 50", "50 is not a multiple of rate_scaling, 40"),
+        ('model = "SPM"\nmesh', 'model = "DFN"\nmesh', "ages as SPM cannot be measured as DFN (cell.model)"),
         ("rate_scaling = 40", "rate_scaling = 0", "simulation.rate_scaling: "),
         ("lam_ne = [8.0, 12.0]", "lam_ne = [12.0, 8.0]", "simulation.rates.lam_ne: has to be"),
         ("lam_ne = [8.0, 12.0]", "lam_en = [8.0, 12.0]", "simulation.rates.lam_en: this key is unknown"),

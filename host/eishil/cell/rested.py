@@ -1,7 +1,7 @@
 """Impedance of a cell that was aged by simulation: its own state, linearised where it rests.
 
 The model is the one that aged, with its side reactions frozen and the double layer as states, on the same mesh. All
-states are taken over by name; from SPM or SPMe to DFN an electrode's one value goes to every point. What the ageing
+states are taken over by name; from SPMe to DFN an electrode's one value goes to every point. What the ageing
 model does not know, the double layers and algebraic states, is solved for.
 """
 

@@ -26,7 +26,7 @@ from eishil.dataset.recipe_types import (
     PositiveRange,
     Section,
 )
-from eishil.dataset.simulation_recipe import SimulationRecipe
+from eishil.dataset.simulation_recipe import TRANSPLANTS, SimulationRecipe
 from eishil.errors import RecipeError
 from eishil.files import sha256_file
 from eishil.validation import first_mistake
@@ -260,6 +260,12 @@ class Recipe(Section):
             raise ValueError("simulation: this table is missing; simulated cells need it")
         if simulated and self.cell.spread:
             raise ValueError("cell.spread: simulated cells have no spread of constants; use simulation.rates")
+        if simulated and self.simulation and (self.simulation.model, self.cell.model) not in TRANSPLANTS:
+            pairs = ", ".join(f"{ages} for {measured}" for ages, measured in TRANSPLANTS)
+            raise ValueError(
+                f"simulation.model: a cell that ages as {self.simulation.model} cannot be measured as"
+                f" {self.cell.model} (cell.model); what can is {pairs}"
+            )
         if snapshot and simulated and self.simulation and not self.simulation.beside_snapshots:
             raise ValueError(
                 "population: there are simulated cells beside trajectories or snapshots, whose labels have another"

@@ -19,6 +19,8 @@ SeiLaw = Literal[
     "interstitial-diffusion limited",
     "ec reaction limited",
 ]
+# (simulation.model, cell.model): a state of SPM says nothing of the electrolyte, one of DFN has more than means.
+TRANSPLANTS = (("SPM", "SPM"), ("SPMe", "SPMe"), ("SPMe", "DFN"), ("DFN", "DFN"))
 PlatingLaw = Literal["none", "reversible", "partially reversible"]
 
 
