@@ -26,7 +26,7 @@ from eishil.dataset.recipe_types import (
     PositiveRange,
     Section,
 )
-from eishil.dataset.simulation_recipe import TRANSPLANTS, SimulationRecipe
+from eishil.dataset.simulation_recipe import SimulationRecipe, check_simulated
 from eishil.errors import RecipeError
 from eishil.files import sha256_file
 from eishil.validation import first_mistake
@@ -237,7 +237,11 @@ class Recipe(Section):
         missing = sorted(set(self.network.frequency_Hz) - set(self.impedance.frequency_Hz))
         if missing:
             raise ValueError(f"network.frequency_Hz: {missing[0]:g} Hz is not one of impedance.frequency_Hz")
-        self._check_origins()
+        snapshot, simulated = self.population.count("trajectories", "snapshots"), self.population.count("simulated")
+        if snapshot and self.ageing is None:
+            raise ValueError("ageing: this table is missing; trajectories and snapshots need it")
+        if simulated:
+            check_simulated(self.simulation, self.cell.model, bool(self.cell.spread), beside_snapshots=snapshot > 0)
         if self.ageing is not None:
             self.ageing.check_growth()
             self._check_cells_differ(self.ageing)
@@ -250,26 +254,6 @@ class Recipe(Section):
             raise ValueError(
                 "ageing: every cell would live the same life, so that held-out cells are known from training;"
                 " widen start, end, exponent or speed"
-            )
-
-    def _check_origins(self) -> None:
-        snapshot, simulated = self.population.count("trajectories", "snapshots"), self.population.count("simulated")
-        if snapshot and self.ageing is None:
-            raise ValueError("ageing: this table is missing; trajectories and snapshots need it")
-        if simulated and self.simulation is None:
-            raise ValueError("simulation: this table is missing; simulated cells need it")
-        if simulated and self.cell.spread:
-            raise ValueError("cell.spread: simulated cells have no spread of constants; use simulation.rates")
-        if simulated and self.simulation and (self.simulation.model, self.cell.model) not in TRANSPLANTS:
-            pairs = ", ".join(f"{ages} for {measured}" for ages, measured in TRANSPLANTS)
-            raise ValueError(
-                f"simulation.model: a cell that ages as {self.simulation.model} cannot be measured as"
-                f" {self.cell.model} (cell.model); what can is {pairs}"
-            )
-        if snapshot and simulated and self.simulation and not self.simulation.beside_snapshots:
-            raise ValueError(
-                "population: there are simulated cells beside trajectories or snapshots, whose labels have another"
-                " origin; if that is meant, say simulation.beside_snapshots = true"
             )
 
     def ageing_paths(self) -> AgeingRecipe:

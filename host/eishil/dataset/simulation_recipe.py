@@ -86,3 +86,30 @@ class SimulationRecipe(Section):
     def spectra(self) -> int:
         """Spectra of a cell that lives to the end, the fresh one included."""
         return 1 + self.end_repetitions // self.repetitions_per_spectrum
+
+
+def check_simulated(
+    simulation: SimulationRecipe | None, model: str, has_spread: bool, *, beside_snapshots: bool
+) -> None:
+    """Whether a recipe's other sections allow simulated cells, which are measured as `model`.
+
+    Raises
+    ------
+    ValueError
+        Naming the key.
+    """
+    if simulation is None:
+        raise ValueError("simulation: this table is missing; simulated cells need it")
+    if has_spread:
+        raise ValueError("cell.spread: simulated cells have no spread of constants; use simulation.rates")
+    if (simulation.model, model) not in TRANSPLANTS:
+        pairs = ", ".join(f"{ages} for {measured}" for ages, measured in TRANSPLANTS)
+        raise ValueError(
+            f"simulation.model: a cell that ages as {simulation.model} cannot be measured as {model} (cell.model);"
+            f" what can is {pairs}"
+        )
+    if beside_snapshots and not simulation.beside_snapshots:
+        raise ValueError(
+            "population: there are simulated cells beside trajectories or snapshots, whose labels have another origin;"
+            " if that is meant, say simulation.beside_snapshots = true"
+        )
