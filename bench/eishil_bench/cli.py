@@ -126,6 +126,12 @@ def quantize(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, force: Force = Fal
 
 
 @app.command()
+def evaluate(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, workers: Workers = 0, force: Force = False) -> None:
+    """Compute the bound, the unscented filter and more seeds of an estimator on the held-out cells."""
+    _make("evaluate", recipe, out, workers, force)
+
+
+@app.command()
 def generate(recipe: RecipePath, out: BuildRoot = BUILD_ROOT, force: Force = False) -> None:
     """Generate the C files of the model and of the wire table."""
     _make("generate", recipe, out, 1, force)
@@ -262,6 +268,20 @@ def firmware(
     from eishil_bench import commands
 
     commands.bench_firmware(json, target, port)
+
+
+@bench.command()
+def impedance(
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there")] = None,
+    spectra: Annotated[int, typer.Option(min=10, help="Cells that each run solves")] = 1000,
+    pybammeis: Annotated[
+        Path | None, typer.Option(metavar="PYTHON", help="Interpreter of an environment that has pybammeis")
+    ] = None,
+) -> None:
+    """Time impedance spectra of SPM, SPMe and DFN beside PyBaMM's own, on the same cells."""
+    from eishil_bench import commands
+
+    commands.bench_impedance(json, spectra, pybammeis)
 
 
 @bench.command()

@@ -30,7 +30,8 @@ def make(
     """Bring one stage up to date; older inputs are used as they are, and that is said."""
     workspace = Workspace.open(recipe, out)
     with workspace.locked():
-        for earlier in pipeline.STAGES[: pipeline.STAGES.index(stage)]:
+        stages = (*pipeline.STAGES, pipeline.EVALUATE)
+        for earlier in stages[: stages.index(stage)]:
             _remark_if_stale(workspace, earlier)
         _make(workspace, stage, workers, force, making)
 
@@ -69,7 +70,8 @@ def run(
     for spec in specs:
         require_emulator(spec)
     with workspace.locked():
-        for stage in pipeline.STAGES:
+        evaluated = [] if workspace.recipe.evaluation is None else [pipeline.EVALUATE]
+        for stage in (*pipeline.STAGES, *evaluated):
             _make(workspace, stage, workers, force=False)
         images = {env: _build(workspace, env) for env in dict.fromkeys(spec.env for spec in specs)}
         _forget_results(workspace, [spec.name for spec in specs])
@@ -119,6 +121,17 @@ def bench_firmware(json_path: Path | None, target: str, port: str | None) -> Non
     if json_path is not None:
         firmware_bench.write_json(result, json_path)
     terminal.tell_costs(result)
+
+
+def bench_impedance(json_path: Path | None, spectra: int, peer_python: Path | None) -> None:
+    """Figures of the impedance solver to the terminal and, if wanted, into a file."""
+    from eishil.dataset import impedance_benchmark
+
+    with terminal.progress_bars() as progress:
+        result = impedance_benchmark.bench_impedance(spectra, peer_python, progress)
+    if json_path is not None:
+        write_atomic(json_path, json.dumps(result, indent=1) + "\n")
+    terminal.tell_impedance(result)
 
 
 def diff(first: Path, second: Path, increases: Sequence[str], decreases: Sequence[str], json_path: Path | None) -> bool:

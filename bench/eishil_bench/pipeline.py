@@ -30,6 +30,7 @@ DATASET_LIBRARIES = ("pybamm", "casadi", "numpy", "scipy", "pyarrow")
 TRAIN_LIBRARIES = ("scikit-learn", "numpy", "scipy", "threadpoolctl", "onnx")
 QUANTIZE_LIBRARIES = ("scikit-learn", "numpy", "scipy", "onnx")
 STAGES = ("dataset", "train", "quantize", "generate")
+EVALUATE = "evaluate"  # of recipes with a section for it; nothing but results.json reads it
 DEFAULT_BUILD_ROOT = Path("build")
 NEEDED_TRAJECTORIES = (
     ("train", 2, "show how cells age"),
@@ -81,6 +82,10 @@ class Workspace:
     @property
     def report(self) -> Path:
         return self.root / "report.html"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.root / "evaluation" / "evaluation.json"
 
     def firmware(self, env: str) -> Path:
         return self.root / "firmware" / env
@@ -136,9 +141,11 @@ def require_cells(workspace: Workspace) -> None:
 
 
 def stage(workspace: Workspace, name: str, workers: int = 1, making: Mapping[str, Any] = NO_OPTIONS) -> Stage:
-    """A stage by its name in `STAGES`; `making` are options of `eishil.dataset.factory.Options`."""
+    """A stage by its name in `STAGES`, or `EVALUATE`; `making` are options of `eishil.dataset.factory.Options`."""
     if name == "dataset":
         return _dataset(workspace, workers, making)
+    if name == EVALUATE:
+        return _evaluate(workspace, workers)
     return {"train": _train, "quantize": _quantize, "generate": _generate}[name](workspace)
 
 
@@ -182,6 +189,22 @@ def _quantize(workspace: Workspace) -> Stage:
     depends = _sections(workspace.recipe, "name", "description", "seed", "network", "filter", "measurement")
     depends |= _code("network/*.py", "filters/*.py", "model.py", "dataset/measurement.py")
     return Stage("quantize", workspace.root, inputs, outputs, depends | _versions(*QUANTIZE_LIBRARIES), make)
+
+
+def _evaluate(workspace: Workspace, workers: int) -> Stage:
+    def make(progress: Progress) -> Mapping[str, Any]:
+        from eishil.evaluation import evaluate
+        from eishil.model import Model
+
+        model = Model.load(workspace.model / "model.json")
+        return evaluate(workspace.recipe, workspace.dataset, model, workspace.evaluation.parent, workers, progress)
+
+    inputs = dict.fromkeys(_tables(workspace), workspace.command("dataset"))
+    inputs |= {workspace.model / "model.json": workspace.command("quantize")}
+    depends = _sections(workspace.recipe, "seed", "ageing", "network", "measurement", "evaluation")
+    depends |= _code("evaluation.py", "network/*.py", "filters/*.py", "identify/*.py", "model.py")
+    depends |= _versions(*DATASET_LIBRARIES, *QUANTIZE_LIBRARIES)
+    return Stage(EVALUATE, workspace.root, inputs, (workspace.evaluation,), depends, make)
 
 
 def _generate(workspace: Workspace) -> Stage:

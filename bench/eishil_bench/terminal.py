@@ -16,7 +16,7 @@ from rich.table import Table
 
 from eishil.progress import Progress
 from eishil_bench.report.words import bound_text, figure_text, interval_text, left_out_text
-from eishil_bench.runs.results import Results
+from eishil_bench.runs.results import Interval, Results
 from eishil_bench.stamps import Made
 
 if TYPE_CHECKING:
@@ -167,6 +167,11 @@ def _summary(results: Results) -> Table:
         f"device over cells drawn again {interval_text(results.coverage_2_sigma_interval, 1)}",
         "end of life": f"{late.rmse_device:.2%} rms, {late.coverage_2_sigma:.1%} within 2 sigma, device, last fifth of "
         f"each cell's cycles ({late.spectra} spectra)",
+        "consistency": f"NIS {results.nis_mean:.3f} ({_span(results.nis_bounds)} by chi-square), "
+        f"NEES {results.nees_mean:.2f} ({_span(results.nees_bounds)})",
+        "life left": _life_left(results),
+        "bound": _bound(results),
+        "seeds": _seeds(results),
         f"{results.clock} per step": cost,
         "link": f"{results.link.frames} frames, {results.link.retries} retries, {results.link.crc_errors} damaged, "
         f"{results.link.lost} lost",
@@ -176,6 +181,29 @@ def _summary(results: Results) -> Table:
         if text:
             table.add_row(name, text, style="")
     return table
+
+
+def _span(bounds: Interval) -> str:
+    return f"{bounds.low:.3f} to {bounds.high:.3f}"
+
+
+def _life_left(results: Results) -> str:
+    if results.rul is None or results.rul_mae_cycles is None:
+        return ""
+    return f"{results.rul_mae_cycles:.0f} cycles mean error, {results.rul.coverage_90:.0%} in the 90% interval"
+
+
+def _bound(results: Results) -> str:
+    """The figures of `eishil evaluate` that are not of a seed."""
+    if results.cramer_rao_soh_rms is None or results.soh_rmse_ukf is None:
+        return ""
+    ratio = results.soh_rmse_device / results.cramer_rao_soh_rms
+    bound = f"{results.cramer_rao_soh_rms:.3%} Cramer-Rao, device x {ratio:.2f}"
+    return f"{bound}; unscented filter {results.soh_rmse_ukf:.3%}"
+
+
+def _seeds(results: Results) -> str:
+    return ", ".join(f"{one.soh_rmse:.3%}" for one in results.seeds)
 
 
 def _checks(results: Results) -> Table:
@@ -208,3 +236,26 @@ def tell_costs(result: dict[str, Any]) -> None:
         about = (str(row.get(name) or "") for name in ("build", "filter", "states", "stage"))
         table.add_row(*about, *("" if figure is None else f"{figure:,}" for figure in figures))
     results_console().print(table)
+
+
+def tell_impedance(result: dict[str, Any]) -> None:
+    """The table of `eishil bench impedance`."""
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "ms, median (min to max)": lambda row: "{median:.3f} ({min:.3f} to {max:.3f})".format(**row["milliseconds"]),
+        "per s and core": lambda row: f"{row['spectra_per_second_core']:,.0f}",
+        "x EISSimulation": lambda row: f"{row['ratio_to_eissimulation']:.0f}",
+        "x pybammeis": lambda row: f"{row['ratio_to_pybammeis']:.0f}" if "ratio_to_pybammeis" in row else "",
+        "deviation": lambda row: f"{row['max_relative_deviation']:.1e}",
+    }
+    about = "{parameter_set}, {mesh} mesh, {frequencies} frequencies, {spectra} spectra, CPU time".format(**result)
+    table = Table("model", title=about, title_justify="left")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for model, row in result["models"].items():
+        table.add_row(model, *(text(row) for text in columns.values()))
+    results_console().print(table)
+    workers = result["two_workers"]
+    results_console().print(
+        f"two processes make {workers['ratio']:.2f} times the spectra of one in the same time, "
+        f"{workers['cpu_ratio']:.2f} times for the processor time they get"
+    )

@@ -28,6 +28,9 @@ def table() -> pd.DataFrame:
             "prior_soh": [1.04, 1.00, 0.94, 0.84],
             "reference_soh_sigma": [0.02, 0.02, 0.005, 0.004],
             "device_soh_sigma": [0.02, 0.02, 0.02, 0.01],
+            "device_rul_median": [np.inf] * 4,
+            "device_rul_low": [np.inf] * 4,
+            "device_rul_high": [np.inf] * 4,
             "reference_nis": [10.0, 20.0, 30.0, 40.0],
             "device_nis": [11.0, 20.0, 30.0, 49.0],
             "reference_n_used": [22, 22, 22, 22],
@@ -56,14 +59,39 @@ def test_figures_are_those_worked_out_by_hand():
     # device: 0.5, 0.5, 1.5 and 3 sigma; reference: 0.5, 0.5, 2 and 2.5
     assert (figures.coverage_1_sigma, figures.coverage_2_sigma) == (0.5, 0.75)
     assert figures.coverage_1_sigma_reference == 0.5
-    assert figures.mean_squared_normalised_error == pytest.approx((0.25 + 0.25 + 2.25 + 9) / 4)
-    assert figures.nis_per_observation_reference == pytest.approx(100 / 88)
-    assert figures.nis_per_observation_device == pytest.approx(110 / 88)
+    assert figures.nees_mean == pytest.approx((0.25 + 0.25 + 2.25 + 9) / 4)
+    assert figures.nis_mean_reference == pytest.approx(100 / 88)
+    assert figures.nis_mean == pytest.approx(110 / 88)
+    # Tables of the chi-square distribution: 2 degrees of freedom 0.0506 and 7.3778, 88 of them 63.94 and 115.84.
+    assert (figures.nees_bounds.low, figures.nees_bounds.high) == pytest.approx((0.0253, 3.6889), abs=1e-4)
+    assert (figures.nis_bounds.low, figures.nis_bounds.high) == pytest.approx((63.94 / 88, 115.84 / 88), abs=1e-4)
+    assert figures.soh_rmse_stays_fresh == pytest.approx(np.sqrt((0 + 16 + 100 + 400) / 4) / 100)
+    assert (figures.rul_mae_cycles, figures.rul) == (None, None)
     assert figures.count_per_step.median == 101.5 and figures.count_per_step.max == 403
     assert figures.count_per_step.p99 == pytest.approx(102 + 0.97 * 301)
     assert [(s.name, round(s.max_abs_in_sigma, 9)) for s in figures.states] == [("p", 1.5), ("q", 0.8)]
     assert [round(s.max_abs_sigma_relative, 9) for s in figures.states] == [0.5, 0.0]
     assert [(cell.cell_id, round(cell.rmse_device, 9)) for cell in figures.worst_cells] == [("b", 0.03), ("a", 0.01)]
+
+
+def test_remaining_life_is_scored_where_lives_end_and_before_they_do():
+    """Cell a falls below 0.8 at 150 cycles, cell b never does."""
+    lives = pd.DataFrame(
+        {
+            "cell_id": ["a"] * 3 + ["b"] * 2,
+            "cycles": [0.0, 100.0, 200.0, 0.0, 100.0],
+            "soh": [1.0, 0.9, 0.7, 1.0, 0.9],
+            "device_rul_median": [170.0, np.inf, 0.0, 500.0, 400.0],
+            "device_rul_low": [100.0, 60.0, 0.0, 400.0, 300.0],
+            "device_rul_high": [180.0, np.inf, 0.0, np.inf, np.inf],
+        }
+    )
+    mae_cycles, figures = compare.remaining_life(lives)
+    # Labels 150 and 50; a forecast without an end counts as one at the last cycle of the run, 200.
+    assert mae_cycles == pytest.approx((20 + 50) / 2)
+    assert figures is not None
+    assert (figures.spectra, figures.censored, figures.unforeseen) == (2, 2, 0.5)
+    assert (figures.bias_cycles, figures.coverage_90) == pytest.approx((35.0, 0.5))
 
 
 def test_bands_hold_every_spectrum_once_with_the_lower_edge_inside():

@@ -134,9 +134,9 @@ def test_results_load_what_they_saved_whatever_the_figure(measurement_and_model,
     limits = {"soh_rmse_device": Limit(at_most=1.0, reason="a limit whose value is written too")}
     results = judged(measurement_and_model, limits)
     check = results.checks[0].model_copy(update={"value": value})
-    results.model_copy(update={"mean_squared_normalised_error": value, "checks": [check]}).save(tmp_path / "r.json")
+    results.model_copy(update={"nees_mean": value, "checks": [check]}).save(tmp_path / "r.json")
     loaded = Results.load(tmp_path / "r.json")
-    assert np.array_equal([loaded.mean_squared_normalised_error, loaded.checks[0].value], [value] * 2, equal_nan=True)
+    assert np.array_equal([loaded.nees_mean, loaded.checks[0].value], [value] * 2, equal_nan=True)
 
 
 def test_plots_show_best_and_worst_cells_and_fresh_and_aged_spectra(measurement_and_model, monkeypatch):

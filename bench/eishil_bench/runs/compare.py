@@ -8,9 +8,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eishil.filters.scores import rms, within
+from eishil.dataset.labels import remaining_cycles
+from eishil.filters.scores import chi_square_bounds, rms, within
 from eishil_bench.runs.bootstrap import cell_means, interval
-from eishil_bench.runs.results import CellError, Comparison, CountPerStep, EndOfLife, SohBand, StateDifference
+from eishil_bench.runs.results import (
+    CellError,
+    Comparison,
+    CountPerStep,
+    EndOfLife,
+    Interval,
+    RemainingLifeFigures,
+    SohBand,
+    StateDifference,
+)
 from eishil_bench.runs.run_table import matrix
 
 Array = NDArray[np.float64]
@@ -25,6 +35,8 @@ def compare(table: pd.DataFrame, state_names: Sequence[str], *, counted: bool) -
     reference, device, prior = (errors(table, who) for who in ("reference", "device", "prior"))
     difference = device - reference
     states = state_differences(table, state_names)
+    last = end_of_life(table)
+    mae_cycles, rul = remaining_life(table)
     return Comparison(
         cells=table["cell_id"].nunique(),
         spectra=len(table),
@@ -32,6 +44,7 @@ def compare(table: pd.DataFrame, state_names: Sequence[str], *, counted: bool) -
         soh_rmse_device=rms(device),
         soh_rmse_prior=rms(prior),
         soh_rmse_reference_over_prior=rms(reference) / rms(prior),
+        soh_rmse_float_network=rms(reference),
         max_abs_soh_difference=float(np.abs(difference).max()),
         rms_soh_difference=rms(difference),
         max_abs_state_difference_in_sigma=max(state.max_abs_in_sigma for state in states),
@@ -41,14 +54,20 @@ def compare(table: pd.DataFrame, state_names: Sequence[str], *, counted: bool) -
         coverage_2_sigma=coverage(table, "device", 2),
         coverage_1_sigma_reference=coverage(table, "reference", 1),
         coverage_2_sigma_reference=coverage(table, "reference", 2),
-        mean_squared_normalised_error=float(np.mean((device / table["device_soh_sigma"].to_numpy()) ** 2)),
-        nis_per_observation_reference=nis_per_observation(table, "reference"),
-        nis_per_observation_device=nis_per_observation(table, "device"),
+        soh_rmse_end_of_life=last.rmse_device,
+        soh_rmse_stays_fresh=rms(1.0 - table["soh"].to_numpy()),
+        nis_mean=nis_per_observation(table, "device"),
+        nis_mean_reference=nis_per_observation(table, "reference"),
+        nis_bounds=_bounds(int(table["device_n_used"].sum())),
+        nees_mean=float(np.mean((device / table["device_soh_sigma"].to_numpy()) ** 2)),
+        nees_bounds=_bounds(table["cell_id"].nunique()),
+        rul_mae_cycles=mae_cycles,
+        rul=rul,
         count_per_step=count_per_step(table) if counted else None,
         states=states,
         soh_rmse_device_interval=interval(np.sqrt(cell_means(table, np.square(device)))),
         coverage_2_sigma_interval=interval(cell_means(table, covered(table, "device", 2).astype(np.float64))),
-        end_of_life=end_of_life(table),
+        end_of_life=last,
         soh_bands=soh_bands(table),
         worst_cells=worst_cells(table),
     )
@@ -128,6 +147,33 @@ def end_of_life(table: pd.DataFrame) -> EndOfLife:
         rmse_device=rms(errors(last, "device")),
         coverage_2_sigma=coverage(last, "device", 2),
     )
+
+
+def remaining_life(table: pd.DataFrame) -> tuple[float | None, RemainingLifeFigures | None]:
+    """Mean absolute error of the forecast and what belongs to it; None where no life of the run ends."""
+    label, censored = np.empty(len(table)), np.empty(len(table), bool)
+    for rows in table.groupby("cell_id").indices.values():
+        cell = table.iloc[rows]
+        label[rows], censored[rows] = remaining_cycles(cell["cycles"].to_numpy(), cell["soh"].to_numpy())
+    alive = (label > 0) & ~censored
+    if not alive.any():
+        return None, None
+    known = table["cycles"].max() - table["cycles"].to_numpy()
+    median, low, high = (table[f"device_rul_{name}"].to_numpy() for name in ("median", "low", "high"))
+    error = (np.minimum(median, known) - label)[alive]
+    figures = RemainingLifeFigures(
+        spectra=int(alive.sum()),
+        censored=int(censored.sum()),
+        bias_cycles=float(error.mean()),
+        coverage_90=float(np.mean(((low <= label) & (label <= high))[alive])),
+        unforeseen=float(np.mean(np.isinf(median[alive]))),
+    )
+    return float(np.abs(error).mean()), figures
+
+
+def _bounds(freedom: int) -> Interval:
+    low, high = chi_square_bounds(freedom) if freedom else (float("nan"), float("nan"))
+    return Interval(low=low, high=high)
 
 
 def worst_cells(table: pd.DataFrame) -> list[CellError]:

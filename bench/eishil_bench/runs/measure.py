@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from eishil.filters.ekf import Ekf
+from eishil.filters.forecast import Forecast
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil_bench.link.interface import Exchanger, LinkStatistics
@@ -64,8 +65,12 @@ def measure(
 
 def compared(ekf: Ekf, trajectory: Trajectory, answers: Sequence[DeviceStep]) -> list[dict[str, Any]]:
     """Rows of the run's table: the device's estimates beside the reference's on the same numbers."""
-    steps = zip(trajectory.spectra, reference_steps(ekf, trajectory), answers, strict=True)
-    return [run_table.row(trajectory.cell_id, labelled, reference, answer) for labelled, reference, answer in steps]
+    forecast, rows, cycles = Forecast(ekf.model), [], 0.0
+    for labelled, reference, answer in zip(trajectory.spectra, reference_steps(ekf, trajectory), answers, strict=True):
+        cycles += labelled.measured.elapsed_cycles
+        life = forecast.remaining_life(answer.output, cycles)
+        rows.append(run_table.row(trajectory.cell_id, labelled, reference, answer, life))
+    return rows
 
 
 def judge(

@@ -86,10 +86,34 @@ class EndOfLife(_Part):
 
 
 class Interval(_Part):
-    """95 % of the figures that held-out cells drawn again give (`eishil_bench.runs.bootstrap`)."""
+    """Where 95 % lie: of a figure over held-out cells drawn again (`eishil_bench.runs.bootstrap`), or of chance."""
 
     low: float
     high: float
+
+
+class RemainingLifeFigures(_Part):
+    """Forecast of the cycles until SOH 0.8, over spectra before that of lives that get there."""
+
+    spectra: int
+    censored: int  # spectra of lives that do not get there: left out
+    bias_cycles: float
+    coverage_90: float  # of the interval
+    unforeseen: float  # share of forecasts that see no end; their error is counted from the last cycle of the run
+
+
+class SeedFigures(_Part):
+    """One more training and one more draw of the noise, on the held-out cells, with the integer network, in float64."""
+
+    seed: int
+    soh_rmse: float
+    soh_rmse_end_of_life: float
+    soh_rmse_float_network: float
+    coverage_1_sigma: float
+    coverage_2_sigma: float
+    nis_mean: float
+    nees_mean: float
+    rul_mae_cycles: float | None
 
 
 class CellError(_Part):
@@ -121,6 +145,7 @@ class Comparison(_Part):
     soh_rmse_device: float
     soh_rmse_prior: float
     soh_rmse_reference_over_prior: float
+    soh_rmse_float_network: float  # the reference has it
     max_abs_soh_difference: float
     rms_soh_difference: float
     max_abs_state_difference_in_sigma: float
@@ -130,9 +155,15 @@ class Comparison(_Part):
     coverage_2_sigma: float
     coverage_1_sigma_reference: float
     coverage_2_sigma_reference: float
-    mean_squared_normalised_error: float
-    nis_per_observation_reference: float
-    nis_per_observation_device: float
+    soh_rmse_end_of_life: float  # of the device, as `end_of_life` has it
+    soh_rmse_stays_fresh: float  # of saying SOH 1 always
+    nis_mean: float  # normalised innovation squared per observation, of the device
+    nis_mean_reference: float
+    nis_bounds: Interval  # 95 %, chi-square with one degree of freedom per observation
+    nees_mean: float  # squared error of SOH over its stated variance, of the device
+    nees_bounds: Interval  # 95 %, chi-square with one degree of freedom per cell: errors of one life hang together
+    rul_mae_cycles: float | None  # of the device's forecast, where a life ends within its trajectory
+    rul: RemainingLifeFigures | None
     count_per_step: CountPerStep | None
     states: list[StateDifference]
     soh_rmse_device_interval: Interval
@@ -142,10 +173,21 @@ class Comparison(_Part):
     worst_cells: list[CellError]
 
 
-class Results(Comparison):
+class HostFigures(_Part):
+    """What `eishil evaluate` computed on the host over the same cells; None where the recipe has no [evaluation]."""
+
+    cramer_rao_soh_rms: float | None = None
+    cramer_rao_soh_rms_end_of_life: float | None = None
+    soh_rmse_ukf: float | None = None
+    coverage_2_sigma_ukf: float | None = None
+    nees_mean_ukf: float | None = None
+    seeds: list[SeedFigures] = []
+
+
+class Results(Comparison, HostFigures):
     """The whole file."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     recipe: str
     description: str
     target: str

@@ -3,8 +3,9 @@
 Columns: `cell_id`, `step`, `cycles`, `soc`, `soh` (label), `voltage_V`, `temperature_degC`; lists `z_real_ohm`,
 `z_imag_ohm` (F, as sent, NaN where masked) and `fit_real_ohm`, `fit_imag_ohm` (F, the float network at the reference's
 estimate); for `reference_` and `device_`: `soh`, `soh_sigma`, `nis`, `n_used`, `status`, lists `x` (n) and `P` (n n, by
-rows); `prior_soh`, `prior_soh_sigma`; `count`, in units of the results' clock, and the `interrupts` that fell into it;
-`round_trip_us` and `interval_us` of the reply (`eishil_bench.link.interface.Timing`).
+rows); `prior_soh`, `prior_soh_sigma`; `device_rul_median`, `device_rul_low`, `device_rul_high` in cycles, inf where the
+forecast sees no end (`eishil.filters.forecast`); `count`, in units of the results' clock, and the `interrupts` that
+fell into it; `round_trip_us` and `interval_us` of the reply (`eishil_bench.link.interface.Timing`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pandas as pd
 
 from eishil.errors import EishilError
 from eishil.files import sha256_file, write_atomic
+from eishil.filters.forecast import RemainingLife
 from eishil.filters.step import StepOutput
 from eishil_bench.link.session import DeviceStep
 from eishil_bench.runs.stimulus import HeldOutSpectrum, ReferenceStep
@@ -26,8 +28,10 @@ SOH = 0  # position among the readouts
 TIMING = ("round_trip_us", "interval_us")  # what no second run repeats
 
 
-def row(cell_id: str, spectrum: HeldOutSpectrum, reference: ReferenceStep, device: DeviceStep) -> dict[str, Any]:
-    """One row of the table."""
+def row(
+    cell_id: str, spectrum: HeldOutSpectrum, reference: ReferenceStep, device: DeviceStep, life: RemainingLife
+) -> dict[str, Any]:
+    """One row of the table; `life` is what the device's estimate says of the life that is left."""
     measured = spectrum.measured
     z_ohm = np.where(measured.valid, measured.z_ohm, np.nan)
     return {
@@ -46,6 +50,9 @@ def row(cell_id: str, spectrum: HeldOutSpectrum, reference: ReferenceStep, devic
         **_estimate("device", device.output),
         "prior_soh": float(reference.prior.readout[SOH]),
         "prior_soh_sigma": float(reference.prior.readout_sigma[SOH]),
+        "device_rul_median": life.median,
+        "device_rul_low": life.low,
+        "device_rul_high": life.high,
         "count": device.count,
         "interrupts": device.interrupts,
         "round_trip_us": device.timing.round_trip_us,

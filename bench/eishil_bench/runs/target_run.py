@@ -18,7 +18,7 @@ from eishil_bench.record.logbook import journal_header, open_logbook
 from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE
 from eishil_bench.runs import run_table
 from eishil_bench.runs.measure import judge, measure
-from eishil_bench.runs.results import Results
+from eishil_bench.runs.results import HostFigures, Results
 from eishil_bench.runs.stimulus import Trajectory, held_out_trajectories
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def run_target(
                 flash_command=_flash_command(workspace, spec, port),
             )
     about["run_table_sha256"] = run_table.save(measurement.table, workspace.run_table(spec.name))
-    results = judge(measurement, model, image, stimulus.masked_spectra, bounds, **about)
+    results = judge(measurement, model, image, stimulus.masked_spectra, bounds, **about, **_host_figures(workspace))
     results.save(workspace.target_results(spec.name))
     return results
 
@@ -151,6 +151,13 @@ def _about(stimulus: Stimulus, spec: TargetSpec) -> dict[str, Any]:
         "run_table": workspace.run_table(spec.name).name,
         "provenance": stimulus.provenance,
     }
+
+
+def _host_figures(workspace: Workspace) -> dict[str, Any]:
+    """What was computed of the same estimator on the host; nothing where the recipe does not ask for it."""
+    if workspace.recipe.evaluation is None:
+        return {}
+    return dict(HostFigures.model_validate_json(workspace.evaluation.read_bytes()))
 
 
 def _flash_command(workspace: Workspace, spec: TargetSpec, port: str | None) -> str:

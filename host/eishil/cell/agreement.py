@@ -23,7 +23,7 @@ from eishil.cell.impedance import planned
 from eishil.cell.linearise import differentiate
 from eishil.cell.mechanisms import CONTACT, Mechanisms, Rates
 from eishil.cell.mesh import named_mesh
-from eishil.cell.parameters import on_mesh, parameter_values, scalar, with_mean_of_quotient
+from eishil.cell.parameters import mended, on_mesh, parameter_values, scalar
 from eishil.cell.protocols import Load
 from eishil.cell.reasons import SPREAD_LIMIT
 from eishil.cell.rested import rested_solver
@@ -81,7 +81,7 @@ def snapshot_impedance(
     if setup.mechanisms.stress:
         # Swelling particles diffuse by stress as well; a snapshot without it is off by a third at 1 mHz.
         options |= {"particle mechanics": "swelling only", "stress-induced diffusion": "true"}
-    model = with_mean_of_quotient(getattr(pybamm.lithium_ion, setup.model)(options))
+    model = mended(getattr(pybamm.lithium_ion, setup.model)(options))
     values = _labelled_values(setup.parameter_set, conditions, labels)
     simulation = pybamm.EISSimulation(model, parameter_values=values, **on_mesh(model, named_mesh(setup.mesh)))
     if setup.model == "DFN":  # its initial state is consistent: PyBaMM can be asked itself

@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.linalg import splu
+from scipy.sparse.csgraph import connected_components
 
 from eishil.cell import arguments
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.linearise import CellInputs, Linearisation, linearise
 from eishil.cell.mesh import Mesh
 from eishil.cell.reasons import REASONS
-from eishil.cell.schedule import schedule
+from eishil.cell.schedule import Pattern, schedule
 from eishil.cell.static_lu import StaticSolver, checked_impedance
 from eishil.errors import EishilError
 from eishil.spectrum import Spectrum
@@ -32,6 +33,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 CONSISTENT = 1e-9  # largest |F| of an algebraic equation that counts as solved, in PyBaMM's scaled units
 NEWTON_STEPS = 20
+NEWTON_VALUES = 2_000_000  # of Jacobians at once
 
 
 @dataclass(frozen=True)
@@ -89,19 +91,43 @@ class ImpedanceSolver:
 def _make_consistent(model: Linearisation, y: Floats, p: Floats, F: Floats, states: Indices) -> bool:
     """Solve F = 0 for some states of y (S, n) in place, where F (S, n) needs it; whether any did."""
     samples = np.flatnonzero(~(np.abs(F[:, states]).max(axis=1) <= CONSISTENT))
-    for k in samples:
-        _newton(model, y[[k]], p[[k]], states, y[k])
+    if samples.size:
+        states = _connected(model, states, np.flatnonzero((np.abs(F[samples]) > CONSISTENT).any(axis=0)))
+    at_once = max(1, NEWTON_VALUES // len(states) ** 2)
+    for part in np.array_split(samples, range(at_once, len(samples), at_once)):
+        y[part] = _newton(model, y[part], p[part], states)
     return samples.size > 0
 
 
-def _newton(model: Linearisation, y: Floats, p: Floats, states: Indices, solution: Floats) -> None:
+def _connected(model: Linearisation, states: Indices, wrong: Indices) -> Indices:
+    """Those of `states` that depend on one another and, through others of them, on one of the `wrong`."""
+    _, row, column = _block(model.pattern, states)
+    size = len(states)
+    _, component = connected_components(sp.coo_matrix((np.ones(len(row)), (row, column)), shape=(size, size)))
+    return states[np.isin(component, component[np.isin(states, wrong)])]
+
+
+def _block(pattern: Pattern, states: Indices) -> tuple[Indices, Indices, Indices]:
+    """Which of the Jacobian's values lie in the rows and columns of `states`, and in which of them."""
+    number = np.full(pattern.n, -1)
+    number[states] = np.arange(len(states))
+    row, column = number[pattern.row], number[np.repeat(np.arange(pattern.n), np.diff(pattern.column_start))]
+    inside = np.flatnonzero((row >= 0) & (column >= 0))
+    return inside, row[inside], column[inside]
+
+
+def _newton(model: Linearisation, y: Floats, p: Floats, states: Indices) -> Floats:
+    """The states y (S, n) with F = 0 in `states`, as far as Newton's method gets."""
+    inside, row, column = _block(model.pattern, states)
+    jacobian = np.zeros((len(y), len(states), len(states)))
     for _ in range(NEWTON_STEPS):
         here = model.local(y, p)
-        if not np.abs(here.F[0, states]).max() > CONSISTENT:
+        F = here.F[:, states]
+        if not np.abs(F).max(initial=0.0) > CONSISTENT:
             break
-        jacobian = -model.pattern.matrix(here.J[0], 0.0).real[states][:, states]
-        y[0, states] -= splu(jacobian.tocsc()).solve(here.F[0, states])
-    solution[:] = y[0]
+        jacobian[:, row, column] = here.J[:, inside]
+        y[:, states] -= np.linalg.solve(jacobian, F[..., None])[..., 0]
+    return y
 
 
 @cache

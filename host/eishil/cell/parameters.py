@@ -131,16 +131,21 @@ def simulation(values: Any, model: str, mesh: Mesh) -> Any:
     values.update({name: "[input]" for name in INPUTS.values()}, check_already_exists=False)
     # Isothermal models read the ambient temperature, lumped ones the initial one: they are one input here.
     values.update({"Initial temperature [K]": pybamm.InputParameter(INPUTS["temperature_K"])})
-    built = with_mean_of_quotient(getattr(pybamm.lithium_ion, model)(OPTIONS))
+    built = mended(getattr(pybamm.lithium_ion, model)(OPTIONS))
     return pybamm.EISSimulation(built, parameter_values=values, **on_mesh(built, mesh))
 
 
-def with_mean_of_quotient(model: Any) -> Any:
-    """The model with the mean salt concentration, where it is a state (SPMe), as the mean over x of eps c / eps.
+def mended(model: Any) -> Any:
+    """A PyBaMM model without two faults of its SPMe; others are returned as they are.
 
-    PyBaMM takes a porosity that is another constant in each part of the cell to be independent of x and returns
-    mean(eps c) mean(1 / eps), which is 1036 mol/m3 for Chen2020 at rest and 1161 for Marquis2019 instead of 1000.
+    PyBaMM takes a porosity that is another constant in each part of the cell to be independent of x, and the mean of
+    eps c / eps for a product of means: 1036 mol/m3 for Chen2020 at rest and 1161 for Marquis2019 instead of 1000. And
+    it starts the electrolyte's potential at 0, where the negative electrode's is.
     """
+    started = {state.name: state for state in model.initial_conditions}
+    if (potential := started.get("X-averaged positive electrolyte potential [V]")) is not None:
+        drop = started["X-averaged negative electrode surface potential difference [V]"]
+        model.initial_conditions[potential] = -model.initial_conditions[drop]
     for state in model.algebraic:
         if state.name == "X-averaged electrolyte concentration [mol.m-3]":
             mean = pybamm.x_average(model.variables["Electrolyte concentration concatenation [mol.m-3]"])

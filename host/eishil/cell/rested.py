@@ -20,7 +20,7 @@ from eishil.cell.impedance import Batch, ImpedanceSolver, planned
 from eishil.cell.linearise import differentiate
 from eishil.cell.mechanisms import CONTACT, TEMPERATURE, Mechanisms, ageing_parameters
 from eishil.cell.mesh import Mesh, named_mesh
-from eishil.cell.parameters import on_mesh, with_mean_of_quotient
+from eishil.cell.parameters import mended, on_mesh
 from eishil.cell.simulation import Conditions, Rested
 
 Floats = NDArray[np.float64]
@@ -86,7 +86,7 @@ def _initial(discrete: Any, inputs: dict[str, float]) -> Floats:
 def rested_solver(parameter_set: str, mechanisms: Mechanisms, model: str, mesh: str | Mesh) -> RestedSolver:
     """Build the solver once per process."""
     options = mechanisms.options() | {"surface form": "differential"}
-    built = with_mean_of_quotient(getattr(pybamm.lithium_ion, model)(options))
+    built = mended(getattr(pybamm.lithium_ion, model)(options))
     values = ageing_parameters(parameter_set, mechanisms, frozen=True)
     simulation = pybamm.EISSimulation(built, parameter_values=values, **on_mesh(built, named_mesh(mesh)))
     simulation.build()

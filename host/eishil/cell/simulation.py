@@ -25,7 +25,7 @@ from eishil.cell.mechanisms import (
     rate_name,
 )
 from eishil.cell.mesh import Mesh, named_mesh
-from eishil.cell.parameters import on_mesh, scalar, unusable, with_mean_of_quotient
+from eishil.cell.parameters import mended, on_mesh, scalar, unusable
 from eishil.cell.protocols import CellRating, Load, cycle, starting_soc
 from eishil.errors import EishilError
 from eishil.units import ZERO_CELSIUS_K
@@ -143,7 +143,7 @@ class AgeingCell:
     def _simulation(self, experiment: Any) -> Any:
         setup = self.setup
         try:
-            model = with_mean_of_quotient(getattr(pybamm.lithium_ion, setup.model)(setup.mechanisms.options()))
+            model = mended(getattr(pybamm.lithium_ion, setup.model)(setup.mechanisms.options()))
             values = ageing_parameters(setup.parameter_set, setup.mechanisms)
             mesh = on_mesh(model, named_mesh(setup.mesh))
             solver = pybamm.IDAKLUSolver()

@@ -81,7 +81,7 @@ def design(recipe: Recipe) -> pd.DataFrame:
 
 
 def _trajectory(recipe: Recipe, split: str, population: PopulationRecipe, number: int) -> pd.DataFrame:
-    rng = generator(recipe.seed, split, "trajectory", number)
+    rng = generator(recipe.seed_of(split), split, "trajectory", number)
     ageing = recipe.ageing_paths()
     steps = ageing.steps
     cell = f"{split}-t{number:05d}"
@@ -124,7 +124,7 @@ def _between(interval: tuple[float, float], share: Any, name: str) -> Any:
 
 def _snapshots(recipe: Recipe, block: Block, population: PopulationRecipe) -> pd.DataFrame:
     """Cells that are measured once and fill the box of modes, SOC and temperature evenly (a Halton sequence)."""
-    sequence = qmc.Halton(len(MODES) + 2, rng=generator(recipe.seed, block.split, "snapshot"))
+    sequence = qmc.Halton(len(MODES) + 2, rng=generator(recipe.seed_of(block.split), block.split, "snapshot"))
     if block.first:
         sequence.fast_forward(block.first)
     count = block.stop - block.first

@@ -158,11 +158,14 @@ class AgeingRecipe(Section):
 class PopulationRecipe(Section):
     """Cells of one split: trajectories have `ageing.steps` spectra each, snapshots one, `simulated` cells as many as
     their life has.
+
+    A `seed` of its own takes the place of the recipe's: test cells that a reserved seed draws have never been seen.
     """
 
     trajectories: Annotated[int, Field(ge=0, le=99_999)] = 0
     snapshots: Annotated[int, Field(ge=0, le=999_999)] = 0
     simulated: Annotated[int, Field(ge=0, le=99_999)] | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
     soc: FractionRange
     temperature_degC: CelsiusRange
 
@@ -217,6 +220,15 @@ class FilterRecipe(Section):
     speed: PositiveRange | None = None
 
 
+class EvaluationRecipe(Section):
+    """What `eishil run` computes on this machine besides: the bound, an unscented filter, and more seeds.
+
+    Each of `seeds` starts the training of another network and draws other noise.
+    """
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+
 class Recipe(Section):
     """Everything a run depends on."""
 
@@ -231,6 +243,7 @@ class Recipe(Section):
     measurement: MeasurementRecipe
     network: NetworkRecipe
     filter: FilterRecipe
+    evaluation: EvaluationRecipe | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
@@ -255,6 +268,11 @@ class Recipe(Section):
                 "ageing: every cell would live the same life, so that held-out cells are known from training;"
                 " widen start, end, exponent or speed"
             )
+
+    def seed_of(self, split: str) -> int:
+        """What draws the cells of a split."""
+        seed: int | None = getattr(self.population, split).seed
+        return self.seed if seed is None else seed
 
     def ageing_paths(self) -> AgeingRecipe:
         """The section `ageing`.

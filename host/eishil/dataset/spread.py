@@ -27,7 +27,7 @@ def with_spread(recipe: Recipe, samples: pd.DataFrame, first_cell: int) -> pd.Da
     if not recipe.cell.spread:
         return samples
     split, population = str(samples["split"].iloc[0]), str(samples["population"].iloc[0])
-    rng = generator(recipe.seed, "spread", split, population)
+    rng = generator(recipe.seed_of(split), "spread", split, population)
     assert isinstance(rng.bit_generator, np.random.PCG64)
     rng.bit_generator.advance(first_cell * len(CONSTANTS))  # one number for each draw
     cell, names = pd.factorize(samples["cell_id"])

@@ -69,14 +69,12 @@ def parts_of(
     RecipeError
         There are not enough training trajectories to show how cells age.
     """
-    held_out = network_samples(validation, network.frequency_Hz)
-    residual = IntegerReference(integer).evaluate(held_out.v)[0] - held_out.ln_ohm
     parts = Parts(
         modes=describe_modes(modes_of(train)),
         paths=_paths(recipe, train),
         network=integer,
         frequency_Hz=network.frequency_Hz.tolist(),
-        variance=np.mean(residual**2, axis=0) + measurement_variance(recipe, validation, network.frequency_Hz),
+        variance=observation_variance(recipe, validation, network, integer),
         readouts=[_soh_readout(train, validation)],
         worth=np.eye(len(MODE_UNITS)),
     )
@@ -121,6 +119,13 @@ def calibrated(model: Model, network: Network, cells: Sequence[MeasuredCell]) ->
     return model, scale
 
 
+def observation_variance(recipe: Recipe, dataset: Dataset, network: FloatNetwork, integer: IntegerNetwork) -> Array:
+    """Mean squared residual of the integer network and effect of the instrument's noise, (m,), in (ln ohm)^2."""
+    held_out = network_samples(dataset, network.frequency_Hz)
+    residual = IntegerReference(integer).evaluate(held_out.v)[0] - held_out.ln_ohm
+    return np.asarray(np.mean(residual**2, axis=0) + measurement_variance(recipe, dataset, network.frequency_Hz))
+
+
 def measurement_variance(recipe: Recipe, dataset: Dataset, frequency_Hz: Array) -> Array:
     """Mean squared effect of the instrument's noise on every observation, (m,), in (ln ohm)^2."""
     columns = frequency_columns(dataset.frequency_Hz, frequency_Hz)
@@ -161,7 +166,8 @@ def _worth_of_modes(model: Model, train: Dataset, network: Network) -> Array:
     """
     ekf = Ekf(model, network)
     lives = train.select((train.samples["population"] == "trajectory").to_numpy())
-    lives = lives.select(slice(None, None, -(-len(lives) // WORTH_SAMPLES)))
+    # At random: a regular stride could meet every life at the same age.
+    lives = lives.select(np.sort(np.random.default_rng(0).permutation(len(lives))[:WORTH_SAMPLES]))
     modes = modes_of(lives)
     information = np.zeros((model.n_modes, model.n_modes))
     for mode, voltage_V, temperature_degC in zip(
