@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from eishil.errors import EishilError, TargetError, ToolError
+from eishil.errors import EishilError, TargetDiedError, TargetError, ToolError
 from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil_bench.dut import open_dut, renode_monitor, target_spec
@@ -199,7 +199,7 @@ def test_renode_that_is_killed_in_between(renode, image, tmp_path) -> None:
         dut._process._process.kill()
         dut._process._process.wait(10.0)
         for use in (lambda: dut.read(0.1), lambda: dut.write(b"y")):
-            with pytest.raises(TargetError, match=r"takes no commands any more; .* was lost \(ended by SIGKILL"):
+            with pytest.raises(TargetDiedError, match=r"takes no commands any more; .* was lost \(ended by SIGKILL"):
                 use()
     assert leftovers(tmp_path) == []
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from eishil.errors import RecipeError, TargetError, ToolError
 from eishil_bench.dut.base import DutBase, TargetSpec
-from eishil_bench.dut.renode_monitor import Monitor, MonitorError
+from eishil_bench.dut.renode_monitor import Monitor, MonitorError, RenodeDiedError
 from eishil_bench.dut.renode_process import INSTALL, OLDEST, RenodeProcess
 from eishil_bench.dut.renode_uart import MonitorUart, PtyUart, Uart, monitor_path
 
@@ -167,4 +167,4 @@ class RenodeDut(DutBase):
         """The monitor's sentence, and how the process ended if it did."""
         assert self._process is not None
         epitaph = self._process.epitaph() if self._process.ended() else ""
-        return MonitorError(f"{error} ({epitaph})") if epitaph else error
+        return RenodeDiedError(f"{error} ({epitaph})") if epitaph else error

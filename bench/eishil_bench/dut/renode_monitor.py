@@ -15,7 +15,7 @@ import select
 import time
 from collections.abc import Callable
 
-from eishil.errors import TargetError
+from eishil.errors import TargetDiedError, TargetError
 
 START_PATIENCE_s = 60.0
 COMMAND_PATIENCE_s = 60.0
@@ -40,6 +40,10 @@ _NEVER = re.compile(r"(?!)")
 
 class MonitorError(TargetError):
     """The monitor refused a command, did not answer, or is gone. The sentence has the command and what came."""
+
+
+class RenodeDiedError(MonitorError, TargetDiedError):
+    """The monitor is gone with the process that it was of."""
 
 
 class ChannelClosedError(Exception):
