@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from eishil.versions import versions
 Floats = NDArray[np.float64]
 CANDIDATES_PER_DECADE, LOWEST_DECADE, HIGHEST_DECADE = 6, -3, 3
 BUDGETS_S = (10.0, 60.0, 300.0, 1200.0, 3600.0)
+DESIGN_LIVES = 20  # validation trajectories that frequencies are chosen on, the first ones
 # While plans are searched for: directions of the prior and steps of the lives. What is reported has all of them.
 SEARCH_DIRECTIONS, SEARCH_EVERY = 24, 3
 
@@ -105,7 +107,7 @@ def study(recipe: Recipe, dataset: Dataset, directory: Path, workers: int, perio
     single = single_spectrum_bound(prior, held_out, columns, recipe.measurement)
     candidates_Hz = candidates(recipe)
     validation = trajectory_sensitivities(
-        recipe.cell, dataset.split("validation"), candidates_Hz, directory, workers, progress
+        recipe.cell, _first_lives(dataset.split("validation")), candidates_Hz, directory, workers, progress
     )
     criterion = Criterion(prior, validation, candidates_Hz, recipe.measurement)
     chosen = frequency_columns(candidates_Hz, recipe.network.frequency_Hz)
@@ -138,6 +140,11 @@ def study(recipe: Recipe, dataset: Dataset, directory: Path, workers: int, perio
         largest_step_error=float(np.nanmax(np.concatenate(errors))),
         versions=versions(),
     )
+
+
+def _first_lives(dataset: Dataset) -> Dataset:
+    names = [name for name, _ in islice(dataset.trajectories(), DESIGN_LIVES)]
+    return dataset.select(dataset.samples["cell_id"].isin(names).to_numpy())
 
 
 def candidates(recipe: Recipe) -> Floats:
