@@ -103,7 +103,12 @@ def _label(found: Baselines, label: str) -> Section:
     return Section(
         f"{NAMES[label]} on {cells} held-out cells, {spectra} spectra",
         table=Rows(["regression", "inputs", "MAE", "rms error", "over draws", "R²"], rows),
-        plots=[(_scatter(found.predictions[found.predictions["label"] == label], label), "Held-out cells.")],
+        plots=[
+            (
+                _scatter(found.predictions[found.predictions["label"] == label], label),
+                "Held-out cells, from whole spectra.",
+            )
+        ],
         remark="Over draws: the middle 95 % of the rms error over cells drawn again with replacement.",
     )
 
@@ -120,8 +125,8 @@ def _observation(rows: Sequence[ObservationRow]) -> Section:
 
 def _metrics_row(found: Baselines, row: dict[str, object]) -> list[str]:
     all_of_them = found.predictions
-    own = (all_of_them["label"] == row["label"]) & (all_of_them["backend"] == row["backend"])
-    mine = all_of_them[own].reset_index(drop=True)
+    own = [(all_of_them[name] == row[name]).to_numpy() for name in ("label", "backend", "inputs")]
+    mine = all_of_them[np.all(own, axis=0)].reset_index(drop=True)
     between = interval(np.sqrt(cell_means(mine, mine["error"].to_numpy() ** 2)))
     text = [_figure(row["label"], value) for value in (row["mae"], row["rmse"], between.low, between.high)]
     name = str(row["backend"]).replace("_", " ")
@@ -135,7 +140,7 @@ def _figure(label: object, value: object) -> str:
 def _scatter(predictions: pd.DataFrame, label: str) -> go.Figure:
     figure = plain(f"{NAMES[label]}, label", f"{NAMES[label]}, predicted")
     for backend in (*BACKENDS, FILTER):
-        rows = predictions[predictions["backend"] == backend]
+        rows = predictions[(predictions["backend"] == backend) & (predictions["inputs"] != "its features")]
         if len(rows):
             style = dots(COLOURS.get(backend, LABEL), 4, 0.45)
             figure.add_trace(go.Scatter(x=rows["truth"], y=rows["prediction"], name=backend.replace("_", " "), **style))
@@ -146,7 +151,7 @@ def _scatter(predictions: pd.DataFrame, label: str) -> go.Figure:
 
 
 def _importance(found: Baselines) -> Section:
-    soh = found.importance[found.importance["label"] == "soh"]
+    soh = found.importance[(found.importance["label"] == "soh") & (found.importance["inputs"] == "one spectrum")]
     figure = plain("growth of the rms error of SOH when the input is shuffled", "")
     order = soh.groupby("input")["rmse_increase"].max().nlargest(SHOWN_INPUTS).index
     for backend in BACKENDS:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import mean_absolute_error, r2_score
 
+from eishil.dataset.design import SPLITS
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import EishilError
@@ -19,11 +20,11 @@ from eishil.files import write_atomic
 from eishil.filters.scores import rms
 from eishil.progress import Progress
 from eishil.regression.candidates import BACKENDS, MEAN, MOST_ROWS, Candidate, candidates, quiet_fit
-from eishil.regression.inputs import Table, spectra
+from eishil.regression.inputs import Table, features, spectra
 
 Floats = NDArray[np.float64]
 LABELS = ("soh", "rul_cycles")
-SPECTRUM = "one spectrum"
+INPUTS = {"one spectrum": spectra, "its features": features}
 IMPORTANCE_REPEATS, IMPORTANCE_ROWS = 3, 300
 
 
@@ -50,7 +51,7 @@ class Baselines:
 
 
 def baselines(recipe: Recipe, dataset: Dataset, progress: Progress) -> Baselines:
-    """Every backend for every label.
+    """Every backend for every label and kind of input.
 
     Raises
     ------
@@ -58,16 +59,17 @@ def baselines(recipe: Recipe, dataset: Dataset, progress: Progress) -> Baselines
         A split has no spectrum with that label.
     """
     parts = []
-    total, done = len(LABELS) * (1 + len(BACKENDS)), 0
-    for label in LABELS:
-        tables = {split: _table(recipe, dataset, split, label) for split in ("train", "validation", "test")}
-        source = str(dataset.samples["label_source"].iloc[0])
-        for backend in (MEAN, *BACKENDS):
-            progress("baselines", done, total, f"{backend} for {label}")
-            fitted = choose(backend, tables["train"], tables["validation"], recipe.seed % 2**32)
-            parts.append(_judged(fitted, tables, label, source, recipe.seed % 2**32))
-            done += 1
-    progress("baselines", total, total)
+    wanted = [(label, inputs, backend) for label in LABELS for inputs in INPUTS for backend in (MEAN, *BACKENDS)]
+    source = str(dataset.samples["label_source"].iloc[0])
+    tables: dict[str, Table] = {}
+    for done, (label, inputs, backend) in enumerate(wanted):
+        progress("baselines", done, len(wanted), f"{backend} for {label} from {inputs}")
+        if backend == MEAN:
+            tables = {split: _table(recipe, dataset, split, label, inputs) for split in SPLITS}
+        fitted = choose(backend, tables["train"], tables["validation"], recipe.seed % 2**32)
+        common = {"label": label, "inputs": inputs, "backend": backend}
+        parts.append(_judged(fitted, tables, common, source, recipe.seed % 2**32))
+    progress("baselines", len(wanted), len(wanted))
     return Baselines(*(pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)))
 
 
@@ -91,17 +93,16 @@ def metrics(truth: Floats, prediction: Floats) -> dict[str, float]:
     }
 
 
-def _table(recipe: Recipe, dataset: Dataset, split: str, label: str) -> Table:
-    table = spectra(dataset, split, label, recipe.measurement, recipe.seed)
+def _table(recipe: Recipe, dataset: Dataset, split: str, label: str, inputs: str) -> Table:
+    table = INPUTS[inputs](dataset, split, label, recipe.measurement, recipe.seed)
     if len(table.y) < 2:
         raise EishilError(f"{split}: fewer than two spectra of trajectories have a label {label} that is not censored")
     return table
 
 
 def _judged(
-    fitted: Fitted, tables: dict[str, Table], label: str, source: str, seed: int
+    fitted: Fitted, tables: dict[str, Table], common: dict[str, str], source: str, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    common = {"label": label, "inputs": SPECTRUM, "backend": fitted.candidate.backend}
     rows, predictions = [], pd.DataFrame()
     for split, table in tables.items():
         predicted = fitted.regressor.predict(table.x)

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eishil.dataset.measurement import measure
+from eishil.dataset.features import features as spectrum_features
+from eishil.dataset.measurement import Measured, measure
 from eishil.dataset.recipe import MeasurementRecipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import EishilError
@@ -64,16 +65,37 @@ def spectra(dataset: Dataset, split: str, label: str, measurement: MeasurementRe
 
     Left out are masked spectra, points whose logarithm does not exist, and rows whose label is censored.
     """
+    part, measured = _measured(dataset, split, measurement, seed)
+    with np.errstate(invalid="ignore"):
+        logarithms = np.concatenate([np.log(measured.z_ohm.real), np.log(-measured.z_ohm.imag)], axis=1)
+    names = tuple(f"ln {which} at {f:g} Hz" for which in ("Re Z", "-Im Z") for f in part.frequency_Hz)
+    return _table(part, measured, names, logarithms, label, np.isfinite(logarithms).all(axis=1))
+
+
+def features(dataset: Dataset, split: str, label: str, measurement: MeasurementRecipe, seed: int) -> Table:
+    """The same with the features of `eishil.dataset.features` for the points; one that a spectrum lacks is NaN."""
+    part, measured = _measured(dataset, split, measurement, seed)
+    whole = np.isfinite(measured.z_ohm).all(axis=1)
+    found = [spectrum_features(z, part.frequency_Hz) for z in measured.z_ohm]
+    names = tuple(name for name, value in found[0].items() if not isinstance(value, str)) if found else ()
+    values = np.array([[one[name] for name in names] for one in found], np.float64).reshape(len(part), -1)
+    return _table(part, measured, names, values, label, whole)
+
+
+def _measured(dataset: Dataset, split: str, measurement: MeasurementRecipe, seed: int) -> tuple[Dataset, Measured]:
     part = dataset.split(split)
     part = part.select((part.samples["population"] == "trajectory").to_numpy())
-    measured = measure(part, measurement, seed)
-    with np.errstate(invalid="ignore"):
-        parts = np.concatenate([np.log(measured.z_ohm.real), np.log(-measured.z_ohm.imag)], axis=1)
-    x = np.column_stack([parts, measured.voltage_V, measured.temperature_degC])
+    return part, measure(part, measurement, seed)
+
+
+def _table(
+    part: Dataset, measured: Measured, names: tuple[str, ...], x: Floats, label: str, usable: NDArray[np.bool_]
+) -> Table:
+    names = (*names, *CONTEXT)
+    check_names(names)
     y = part.samples[label].to_numpy(np.float64)
     if label == "rul_cycles":
-        y = np.where(part.samples["rul_censored"].to_numpy(dtype=object) == True, np.nan, y)  # noqa: E712
-    whole = np.isfinite(np.column_stack([x, y])).all(axis=1)
-    names = (*(f"ln {which} at {f:g} Hz" for which in ("Re Z", "-Im Z") for f in part.frequency_Hz), *CONTEXT)
-    check_names(names)
-    return Table(x[whole], y[whole], names, part.samples.loc[whole, ["sample_id", "cell_id", "cycles"]])
+        y = np.where(part.samples["rul_censored"].fillna(True).to_numpy(bool), np.nan, y)
+    x = np.column_stack([x, measured.voltage_V, measured.temperature_degC])
+    kept = usable & np.isfinite(y)
+    return Table(x[kept], y[kept], names, part.samples.loc[kept, ["sample_id", "cell_id", "cycles"]])
