@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from eishil.dataset.features import features as spectrum_features
 
+from eishil.dataset.features import features as spectrum_features
 from eishil.dataset.labels import with_remaining_life
 from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe, Recipe
@@ -108,7 +108,7 @@ def test_tables_of_a_data_set(dataset: Dataset, tmp_path: Path, monkeypatch: pyt
     assert rows.loc[("soh", "mlp", "test"), "rmse"] == pytest.approx(np.sqrt(np.mean(mine["error"] ** 2)), rel=1e-5)
     assert set(dataset.samples.set_index("sample_id")["split"].loc[mine["sample_id"]]) == {"test"}
     importance = pd.read_csv(tmp_path / "importance.csv")
-    assert len(importance) == 2 * 4 * (10 + 9)
+    assert len(importance) == 2 * 4 * (10 + 8)
     assert (importance.loc[importance["backend"] == "mean", "rmse_increase"] == 0).all()
 
 

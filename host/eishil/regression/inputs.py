@@ -69,13 +69,13 @@ def spectra(dataset: Dataset, split: str, label: str, measurement: MeasurementRe
     with np.errstate(invalid="ignore"):
         logarithms = np.concatenate([np.log(measured.z_ohm.real), np.log(-measured.z_ohm.imag)], axis=1)
     names = tuple(f"ln {which} at {f:g} Hz" for which in ("Re Z", "-Im Z") for f in part.frequency_Hz)
-    return _table(part, measured, names, logarithms, label, np.isfinite(logarithms).all(axis=1))
+    return _table(part, measured, names, logarithms, label, np.asarray(np.isfinite(logarithms).all(axis=1)))
 
 
 def features(dataset: Dataset, split: str, label: str, measurement: MeasurementRecipe, seed: int) -> Table:
     """The same with the features of `eishil.dataset.features` for the points; one that a spectrum lacks is NaN."""
     part, measured = _measured(dataset, split, measurement, seed)
-    whole = np.isfinite(measured.z_ohm).all(axis=1)
+    whole = np.asarray(np.isfinite(measured.z_ohm).all(axis=1))
     found = [spectrum_features(z, part.frequency_Hz) for z in measured.z_ohm]
     names = tuple(name for name, value in found[0].items() if not isinstance(value, str)) if found else ()
     values = np.array([[one[name] for name in names] for one in found], np.float64).reshape(len(part), -1)
