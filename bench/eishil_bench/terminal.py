@@ -259,3 +259,8 @@ def tell_impedance(result: dict[str, Any]) -> None:
         f"two processes make {workers['ratio']:.2f} times the spectra of one in the same time, "
         f"{workers['cpu_ratio']:.2f} times for the processor time they get"
     )
+    memory = result["memory"]
+    results_console().print(
+        f"memory: {memory['peak_MB'][0]:.0f} and {memory['peak_MB'][1]:.0f} MB for {memory['samples'][0]:,} and "
+        f"{memory['samples'][1]:,} samples, which is {memory['million_samples_MB']:.0f} MB for a million"
+    )

@@ -90,6 +90,25 @@ def test_meshes_are_as_near_to_a_fine_one_as_they_say() -> None:
     assert 0.01 < error["pybamm"] < 0.05
 
 
+def test_filled_pores_keep_their_salt() -> None:
+    loss = 0.3
+    z = eishil.impedance("Chen2020", "DFN", frequency_Hz=FREQUENCY_HZ, mesh="pybamm",
+                         aged=AgedState(sei_thickness_nm=0.0, porosity_loss_ne=loss)).z_ohm  # fmt: skip
+    values = pybamm.ParameterValues("Chen2020")
+    lengths = [values[f"{part} thickness [m]"] for part in ("Negative electrode", "Separator", "Positive electrode")]
+    pores = [0.25, 0.47, 0.335]  # of Chen2020
+    salt = 1000.0 * np.dot(pores, lengths)
+    pores[0] *= 1 - loss
+    values.update(
+        {
+            "Negative electrode porosity": pores[0],
+            "Initial concentration in electrolyte [mol.m-3]": salt / np.dot(pores, lengths),
+        }
+    )
+    plain = pybamm.EISSimulation(pybamm.lithium_ion.DFN({"surface form": "differential"}), parameter_values=values)
+    np.testing.assert_allclose(z, plain.solve(FREQUENCY_HZ, initial_soc=0.5).impedance, rtol=1e-8)
+
+
 @pytest.mark.parametrize("name", INPUTS)
 def test_every_input_reaches_the_jacobian(name: str) -> None:
     built = solver("Chen2020", "SPM", "pybamm")

@@ -9,7 +9,7 @@ import pytest
 
 from eishil.cell.ageing import snapshot
 from eishil.cell.reference import pybammeis
-from eishil.dataset import impedance_benchmark
+from eishil.dataset import impedance_benchmark, memory_benchmark
 from eishil.errors import ToolError
 
 
@@ -21,6 +21,13 @@ def test_both_sides_agree_and_one_is_faster() -> None:
     times = figures["milliseconds"]
     assert 0 < times["min"] <= times["median"] <= times["max"]
     assert figures["spectra_per_second_core"] == pytest.approx(1e3 / times["median"])
+
+
+def test_memory_is_of_a_data_set_that_was_made() -> None:
+    memory = memory_benchmark.peak_memory((20, 40))
+    small_MB, large_MB = memory["peak_MB"]
+    assert 50 < small_MB < 2000
+    assert memory["million_samples_MB"] == pytest.approx(small_MB + (large_MB - small_MB) / 20 * (1e6 - 20))
 
 
 def test_cells_are_feasible_and_as_many_as_asked_for() -> None:

@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eishil.cell import esoh
-from eishil.cell.constants import ACTIVE_FRACTIONS
+from eishil.cell.constants import ACTIVE_FRACTIONS, CONSTANTS
 from eishil.cell.linearise import CellInputs
 from eishil.cell.parameters import scalar
 from eishil.units import ZERO_CELSIUS_K
 
 Floats = NDArray[np.float64]
 LABEL_SOURCE = "snapshot"
+PARTS = {"negative": "Negative electrode", "separator": "Separator", "positive": "Positive electrode"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class AgedState:
 
     `lli`, `lam_ne`, `lam_pe` are fractions 0..1 of the fresh cell's lithium and active materials. The film is the one
     of PyBaMM's "constant" SEI: 5 nm add 1 % to the plain PyBaMM model's impedance, which has no film.
+    `porosity_loss_ne` is the fraction 0..1 of the negative electrode's pores that deposits fill; the salt stays in the
+    cell, so that its concentration rises.
     """
 
     lli: Floats | float = 0.0
@@ -39,6 +42,7 @@ class AgedState:
     lam_pe: Floats | float = 0.0
     sei_thickness_nm: Floats | float = 5.0
     contact_resistance_mOhm: Floats | float = 0.0
+    porosity_loss_ne: Floats | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,27 @@ def snapshot(
         concentration_p_mol_m3=theta_p * scalar(parameter_set, "Maximum concentration in positive electrode [mol.m-3]"),
         sei_thickness_m=ones * np.asarray(aged.sei_thickness_nm) * 1e-9,
         contact_resistance_ohm=ones * np.asarray(aged.contact_resistance_mOhm) * 1e-3,
-        factors=others,
+        factors=_with_filled_pores(parameter_set, ones * np.asarray(aged.porosity_loss_ne), others),
     )
     full = state.x_100 > esoh.x_100_limit(parameter_set)
     reason = np.where(~state.feasible, "infeasible", np.where(full, "x_100", ""))
     return Snapshot(inputs, state.capacity_Ah, state.capacity_Ah / own.capacity_Ah, theta_n, theta_p, reason)
+
+
+def _with_filled_pores(parameter_set: str, loss: Floats, factors: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Factors on the porosity and, for the same amount of salt in less volume, on its concentration."""
+    if not np.any(loss):
+        return dict(factors)
+    volume = {
+        name: factors.get(f"{name}_porosity", np.ones(1))
+        * scalar(parameter_set, CONSTANTS[f"{name}_porosity"])
+        * scalar(parameter_set, f"{part} thickness [m]")
+        for name, part in PARTS.items()
+    }
+    before = sum(volume.values())
+    concentration = before / (before - loss * volume["negative"])
+    ones = np.ones(len(loss))
+    return dict(factors) | {
+        "negative_porosity": ones * factors.get("negative_porosity", 1.0) * (1 - loss),
+        "electrolyte_concentration": ones * factors.get("electrolyte_concentration", 1.0) * concentration,
+    }

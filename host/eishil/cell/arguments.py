@@ -21,6 +21,7 @@ MODE_LIMITS = {
     "lam_pe": (0.0, 0.999),
     "sei_thickness_nm": (0.0, 1e4),
     "contact_resistance_mOhm": (0.0, 1e4),
+    "porosity_loss_ne": (0.0, 0.999),
 }
 
 

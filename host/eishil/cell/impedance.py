@@ -21,6 +21,7 @@ from scipy.sparse.csgraph import connected_components
 
 from eishil.cell import arguments
 from eishil.cell.ageing import AgedState, snapshot
+from eishil.cell.constants import model_constants
 from eishil.cell.linearise import CellInputs, Linearisation, linearise
 from eishil.cell.mesh import Mesh
 from eishil.cell.reasons import REASONS
@@ -172,10 +173,11 @@ def impedance(
     frequency_Hz
         (F,), each within 1e-6..1e9.
     mesh
-        "default" (graded, within 0.3 % for DFN from 10 mHz to 1 kHz) or "pybamm" (PyBaMM's own, within 5 %).
+        "default" (graded) or "pybamm" (PyBaMM's own); docs/dataset.md has the error of each.
     aged
-        Degradation modes, one number each: `lli`, `lam_ne`, `lam_pe` within 0..0.999, `sei_thickness_nm` and
-        `contact_resistance_mOhm` within 0..1e4. None is the fresh cell of PyBaMM's plain model, without a film.
+        Degradation modes, one number each: `lli`, `lam_ne`, `lam_pe`, `porosity_loss_ne` within 0..0.999,
+        `sei_thickness_nm` and `contact_resistance_mOhm` within 0..1e4. None is the fresh cell of PyBaMM's plain model,
+        without a film.
 
     Raises
     ------
@@ -192,7 +194,8 @@ def impedance(
     state = snapshot(parameter_set, modes, np.array([soc]), np.array([temperature_degC]))
     if state.reason[0]:
         raise EishilError(f"aged={modes}: {REASONS[state.reason[0]]}; such a cell has no spectrum")
-    batch = solver(parameter_set, model, mesh).solve(state.inputs, frequency)
+    constants = model_constants(set(state.inputs.factors))
+    batch = solver(parameter_set, model, mesh, constants).solve(state.inputs, frequency)
     if not np.isfinite(batch.z_ohm).all() or not batch.consistency_residual[0] < 1e-6:
         raise EishilError(f"{parameter_set} {model} at soc={soc}, {temperature_degC} degC could not be solved")
     return Spectrum(frequency, batch.z_ohm[0], temperature_degC, float(batch.voltage_V[0]), soc)

@@ -11,7 +11,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from eishil.cell.mesh import mesh_error, named_mesh
 from eishil.cell.parameters import assumed
 from eishil.dataset import pools, quality
 from eishil.dataset.audit import audit
@@ -211,10 +212,19 @@ def _manifest(recipe: Recipe, options: Options, census: quality.Census) -> dict[
         "recipe_sha256": recipe.dataset_sha256(),
         "seed": recipe.seed,
         "versions": versions(),
+        "mesh": _mesh(recipe),
         "precision": options.precision,
         "counts": census.counts(),
         "largest": census.largest(),
     } | ({"assumed_parameters": filled_in} if filled_in else {})
+
+
+def _mesh(recipe: Recipe) -> dict[str, Any]:
+    """Points of the mesh, and its error where it was measured."""
+    mesh, highest_Hz = named_mesh(recipe.cell.points()), max(recipe.impedance.frequency_Hz)
+    found = mesh_error(recipe.cell.model, mesh, highest_Hz)
+    known = found and {"relative_error": found.error, "up_to_Hz": found.up_to_Hz, "measured_on": "Chen2020"}
+    return asdict(mesh) | (known or {"relative_error": None})
 
 
 def describe(directory: Path, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from eishil.cell.parameters import MODELS
 from eishil.cell.reference import pybammeis, reused_simulation
 from eishil.cell.static_lu import pivoted_impedance
 from eishil.dataset import quality
+from eishil.dataset.memory_benchmark import peak_memory
 from eishil.progress import Progress
 from eishil.versions import versions
 
@@ -36,7 +37,7 @@ Modes = tuple[AgedState, NDArray[np.float64], NDArray[np.float64]]
 
 
 def bench_impedance(spectra: int, peer_python: Path | None, progress: Progress) -> dict[str, Any]:
-    """Figures of each model and of two processes against one, ready for JSON.
+    """Figures of each model, of two processes against one, and of memory, ready for JSON.
 
     Parameters
     ----------
@@ -46,16 +47,18 @@ def bench_impedance(spectra: int, peer_python: Path | None, progress: Progress) 
         Interpreter of an environment with pybammeis, which is left out where it is None.
     """
     cells = random_cells(spectra)
-    steps = len(MODELS) + 1
+    steps = len(MODELS) + 2
     models = {}
     for done, model in enumerate(MODELS):
         progress(STAGE, done, steps, model)
         models[model] = measure(model, cells, peer_python if model == "DFN" else None)
-    progress(STAGE, steps - 1, steps, "two processes")
+    progress(STAGE, steps - 2, steps, "two processes")
     scaling = two_workers(cells)
+    progress(STAGE, steps - 1, steps, "memory")
+    memory = peak_memory()
     progress(STAGE, steps, steps)
     about = {"parameter_set": PARAMETER_SET, "mesh": MESH, "frequencies": len(FREQUENCY_HZ), "spectra": spectra}
-    return {**about, "versions": versions(), "models": models, "two_workers": scaling}
+    return {**about, "versions": versions(), "models": models, "two_workers": scaling, "memory": memory}
 
 
 def random_cells(count: int, seed: int = 1) -> Modes:

@@ -11,9 +11,9 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_serializer, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from eishil.cell.constants import CONSTANTS, SPREAD_GROUPS
+from eishil.dataset.cell_recipe import CellRecipe, with_parameter_file
 from eishil.dataset.recipe_types import (
     CelsiusRange,
     Fraction,
@@ -28,53 +28,9 @@ from eishil.dataset.recipe_types import (
 )
 from eishil.dataset.simulation_recipe import SimulationRecipe, check_simulated
 from eishil.errors import RecipeError
-from eishil.files import sha256_file
 from eishil.validation import first_mistake
 
 DATASET_SECTIONS = ("seed", "cell", "impedance", "ageing", "simulation", "population")
-
-
-class SpreadRecipe(Section):
-    """How a constant varies from cell to cell, as a factor on the parameter set's value.
-
-    "normal": 1 + `std` n, "lognormal": exp(`std` n), where n is standard normal and within -3..3.
-    """
-
-    distribution: Literal["normal", "lognormal"] = "normal"
-    std: Annotated[float, Field(ge=0, le=0.3)]
-
-
-def _known_constants(given: dict[str, SpreadRecipe]) -> dict[str, SpreadRecipe]:
-    groups = ", ".join(SPREAD_GROUPS)
-    for name in given.keys() - {*CONSTANTS, *SPREAD_GROUPS}:
-        raise ValueError(f"{name} cannot be spread; what can is {groups} or one of {', '.join(CONSTANTS)}")
-    return given
-
-
-class CellRecipe(Section):
-    """Which PyBaMM cell and how it is discretised; see `eishil.cell.parameters`.
-
-    A `parameter_set` that ends in .json is a file beside the recipe; loading adds its SHA-256, or compares it with one
-    that is given. `spread` draws constants for every cell of `spread_splits`; `transport_and_kinetics` stands for a
-    group of them, of which one that is named itself is an exception.
-    """
-
-    parameter_set: str = "Chen2020"
-    parameter_set_sha256: str | None = None
-    model: Literal["DFN", "SPMe", "SPM"] = "DFN"
-    mesh: Literal["default", "pybamm"] = "default"
-    spread: Annotated[dict[str, SpreadRecipe], AfterValidator(_known_constants)] | None = None
-    spread_splits: Annotated[list[Literal["train", "validation", "test"]], Field(min_length=1)] | None = None
-
-    @field_serializer("parameter_set")
-    def _without_folder(self, parameter_set: str) -> str:
-        return Path(parameter_set).name
-
-    def spreads(self) -> dict[str, SpreadRecipe]:
-        """Constants that vary, groups resolved, in the order of `CONSTANTS`."""
-        given = self.spread or {}
-        grouped = {name: given[group] for group in SPREAD_GROUPS if group in given for name in SPREAD_GROUPS[group]}
-        return {name: (grouped | given)[name] for name in CONSTANTS if name in grouped | given}
 
 
 class ImpedanceRecipe(Section):
@@ -304,7 +260,7 @@ class Recipe(Section):
         RecipeError
             The file is missing or malformed; the sentence names the file, the key and what would be right.
         """
-        return cls._parse(path, _with_parameter_file(path, _read_toml(path)))
+        return cls._parse(path, with_parameter_file(path, _read_toml(path)))
 
     @classmethod
     def _parse(cls, path: Path, content: dict[str, Any]) -> Recipe:
@@ -312,22 +268,6 @@ class Recipe(Section):
             return cls.model_validate(content)
         except ValidationError as error:
             raise RecipeError(f"{path}: {first_mistake(error)}") from None
-
-
-def _with_parameter_file(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """The recipe with the place and the SHA-256 of its file of cell parameters, where it names one."""
-    cell = content.get("cell")
-    name = cell.get("parameter_set") if isinstance(cell, dict) else None
-    if not isinstance(cell, dict) or not isinstance(name, str) or not name.endswith(".json"):
-        return content
-    file = path.parent / name
-    try:
-        digest = sha256_file(file)
-    except OSError as error:
-        raise RecipeError(f"{path}: cell.parameter_set: {file} cannot be read: {error.strerror}") from None
-    if cell.get("parameter_set_sha256", digest) != digest:
-        raise RecipeError(f"{path}: cell.parameter_set_sha256: {file} has {digest}; give that, or the file it was")
-    return content | {"cell": cell | {"parameter_set": str(file), "parameter_set_sha256": digest}}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def solver_for(recipe: Recipe) -> ImpedanceSolver:
     samples = recipe.population.count("trajectories") * steps + recipe.population.count("snapshots")
     cell, constants = recipe.cell, model_constants(set(recipe.cell.spreads()))
     make = _compiled if samples >= COMPILE_FROM_SAMPLES else solver
-    return make(cell.parameter_set, cell.model, cell.mesh, constants)
+    return make(cell.parameter_set, cell.model, cell.points(), constants)
 
 
 @cache

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from eishil.cell.constants import CONSTANTS, SPREAD_PREFIX
-from eishil.dataset.recipe import CellRecipe, Recipe, SpreadRecipe
+from eishil.dataset.cell_recipe import CellRecipe, SpreadRecipe
+from eishil.dataset.recipe import Recipe
 from eishil.dataset.streams import generator
 
 Floats = NDArray[np.float64]

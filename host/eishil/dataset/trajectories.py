@@ -196,4 +196,4 @@ def _common(recipe: Recipe, cell: SimulatedCell) -> dict[str, Any]:
 
 def _rested_solver(recipe: Recipe) -> RestedSolver:
     cell = recipe.cell
-    return rested_solver(cell.parameter_set, setup(recipe).mechanisms, cell.model, cell.mesh)
+    return rested_solver(cell.parameter_set, setup(recipe).mechanisms, cell.model, cell.points())

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from eishil.cell.ageing import LABEL_SOURCE
 from eishil.cell.constants import model_constants
 from eishil.cell.impedance import ImpedanceSolver, solver
-from eishil.dataset.recipe import CellRecipe
+from eishil.dataset.cell_recipe import CellRecipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import EishilError
 from eishil.files import sha256_file, write_atomic
@@ -95,7 +95,7 @@ def trajectory_sensitivities(
 def _solve(cell: CellRecipe, tasks: list[_Task], frequency_Hz: Floats, workers: int) -> Iterator[Any]:
     if not tasks:
         return iter(())
-    built = solver(cell.parameter_set, cell.model, cell.mesh, model_constants(set(cell.spreads())))
+    built = solver(cell.parameter_set, cell.model, cell.points(), model_constants(set(cell.spreads())))
     pool = joblib.Parallel(
         n_jobs=max(1, workers),
         backend="loky",

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eishil.dataset.recipe import CellRecipe, PopulationRecipe, Recipe, SpreadRecipe
+from eishil.dataset.cell_recipe import CellRecipe, SpreadRecipe
+from eishil.dataset.recipe import PopulationRecipe, Recipe
 from eishil.filters.replay import MeasuredCell
 from eishil.filters.step import StepInput
 
