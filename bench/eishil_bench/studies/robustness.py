@@ -17,7 +17,7 @@ from eishil.filters.scores import rms
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil.robustness.replay import Outcome, run
-from eishil.robustness.scenarios import SCENARIOS, Scenario
+from eishil.robustness.scenarios import SCENARIOS, Scenario, Vary, fresh_cells
 from eishil.versions import versions
 from eishil_bench import pipeline, terminal
 from eishil_bench.pipeline import Workspace
@@ -65,7 +65,9 @@ def outcomes(workspace: Workspace, model: Model, workers: int, progress: Progres
     found = []
     for done, scenario in enumerate(SCENARIOS):
         progress("scenarios", done, len(SCENARIOS), scenario.name)
-        found.append(run(scenario, workspace.recipe, _dataset(workspace, scenario, workers, progress), model))
+        dataset = _dataset(workspace, scenario.vary, workers, progress)
+        fresh = _dataset(workspace, _fresh(scenario), workers, progress) if scenario.commissioned else None
+        found.append(run(scenario, workspace.recipe, dataset, model, fresh))
     progress("scenarios", len(SCENARIOS), len(SCENARIOS))
     return found
 
@@ -154,10 +156,15 @@ def _lead(model: Model) -> str:
     )
 
 
-def _dataset(workspace: Workspace, scenario: Scenario, workers: int, progress: Progress) -> Dataset:
-    if scenario.vary is None:
+def _fresh(scenario: Scenario) -> Vary:
+    """The scenario's cells before they age."""
+    return lambda recipe: fresh_cells(scenario.vary(recipe) if scenario.vary else recipe)
+
+
+def _dataset(workspace: Workspace, vary: Vary | None, workers: int, progress: Progress) -> Dataset:
+    if vary is None:
         return Dataset.open(workspace.dataset)
-    varied = scenario.vary(workspace.recipe)
+    varied = vary(workspace.recipe)
     own = Workspace(varied, workspace.recipe_path, workspace.root / "robustness" / varied.name)
     bring_up_to_date(pipeline.stage(own, "dataset", workers), progress)
     return Dataset.open(own.dataset)

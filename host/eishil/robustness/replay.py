@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import EishilError
-from eishil.filters.replay import MeasuredCell, measured_cells, replay
+from eishil.filters.commissioning import Commissioning, commission
+from eishil.filters.replay import Estimates, MeasuredCell, measured_cells, replay
 from eishil.filters.scores import within
 from eishil.model import Model
 from eishil.network.integer import IntegerReference
@@ -43,8 +44,10 @@ class Outcome:
         return float(within(self.error, self.rows["sigma"].to_numpy(), n_sigma).mean())
 
 
-def run(scenario: Scenario, recipe: Recipe, dataset: Dataset, model: Model) -> Outcome:
+def run(scenario: Scenario, recipe: Recipe, dataset: Dataset, model: Model, fresh: Dataset | None = None) -> Outcome:
     """Estimates along the held-out trajectories of `dataset`, measured as the scenario says.
+
+    `fresh` has spectra of the same cells to commission them with.
 
     Raises
     ------
@@ -60,10 +63,23 @@ def run(scenario: Scenario, recipe: Recipe, dataset: Dataset, model: Model) -> O
     cells = [cell for cell in cells if cell.steps]
     if not cells:
         raise EishilError(f"{scenario.name}: no held-out cell is left to run")
-    estimates = replay(model, IntegerReference(model.network), cells)
+    network = IntegerReference(model.network)
+    if fresh is None:
+        estimates = [replay(model, network, cells)]
+    else:
+        # Noise of their own: samples of the two data sets have the same names.
+        first = measured_cells(fresh.split("test"), columns, noisy, recipe.seed + 1)
+        learned = {cell.cell_id: commission(model, network, cell.steps) for cell in first}
+        estimates = [_commissioned(learned[cell.cell_id], model, network, cell) for cell in cells]
     masked = sum(cell.masked for cell in cells)
     rows = pd.concat([_rows(cell) for cell in cells], ignore_index=True)
-    return Outcome(scenario, rows.assign(estimate=estimates.soh, sigma=estimates.sigma), masked)
+    soh, sigma = (np.concatenate([getattr(one, name) for one in estimates]) for name in ("soh", "sigma"))
+    return Outcome(scenario, rows.assign(estimate=soh, sigma=sigma), masked)
+
+
+def _commissioned(learned: Commissioning, model: Model, network: IntegerReference, cell: MeasuredCell) -> Estimates:
+    steps = tuple(learned.corrected(step) for step in cell.steps)
+    return replay(learned.adapted(model), network, [replace(cell, steps=steps)])
 
 
 def _rows(cell: MeasuredCell) -> pd.DataFrame:

@@ -24,6 +24,7 @@ SPREAD_GROUP = "transport_and_kinetics"
 CONTACT_STEP_OHM = 0.5e-3
 LOW_FREQUENCY_Hz = 0.1
 LOST_BEFORE = 0.10  # of SOH
+FRESH_SPECTRA = 8
 
 Vary = Callable[[Recipe], Recipe]
 Disturb = Callable[[MeasuredCell, Floats], MeasuredCell]
@@ -35,6 +36,7 @@ class Scenario:
 
     `vary` gives the recipe of other cells, with a name of its own; None keeps the data set. `noise` multiplies the
     noise on Z. `disturb` changes a measured cell, given the frequencies (F,); one without steps is left out.
+    `commissioned` cells are measured `FRESH_SPECTRA` times before they age (`eishil.filters.commissioning`).
     """
 
     name: str
@@ -42,6 +44,13 @@ class Scenario:
     vary: Vary | None = None
     noise: float = 1.0
     disturb: Disturb | None = None
+    commissioned: bool = False
+
+
+def fresh_cells(recipe: Recipe) -> Recipe:
+    """The recipe's held-out cells before they age, at other charges and temperatures."""
+    still = {"steps": FRESH_SPECTRA, "speed": (1e-9, 1e-9), "knee_probability": 0.0}
+    return other_cells(recipe, "fresh", ageing=recipe.ageing_paths().model_copy(update=still))
 
 
 def other_cells(recipe: Recipe, name: str, **sections: Any) -> Recipe:
@@ -107,12 +116,15 @@ def _used(cell: MeasuredCell, frequency_Hz: Floats) -> MeasuredCell:
     return replace(cell, steps=steps, samples=cell.samples.iloc[first:])
 
 
+_COMMISSIONED = f"the same cells, their offset of ln Z learned from {FRESH_SPECTRA} spectra before they age"
 SCENARIOS = (
     Scenario("as in the recipe", "held-out cells of the recipe's population"),
     Scenario("ageing speed x 0.4 to 1.6", "each cell's speed drawn from that range", vary=_speed),
     Scenario("a knee in every mode", "of once to twice the gain of the strongest one in training", vary=_knee),
     Scenario("cell constants off by 3 %", "transport and kinetics, each with that standard deviation", _spread(0.03)),
     Scenario("cell constants off by 10 %", "transport and kinetics, each with that standard deviation", _spread(0.10)),
+    Scenario("3 %, commissioned", _COMMISSIONED, vary=_spread(0.03), commissioned=True),
+    Scenario("10 %, commissioned", _COMMISSIONED, vary=_spread(0.10), commissioned=True),
     Scenario("voltage + 2 mV", "the same error in every spectrum", disturb=_voltage(0.002)),
     Scenario("voltage + 5 mV", "the same error in every spectrum", disturb=_voltage(0.005)),
     Scenario("voltage - 5 mV", "the same error in every spectrum", disturb=_voltage(-0.005)),

@@ -1,0 +1,81 @@
+"""What a cell's own constants do to its spectra, learned from its first ones: data of an instance, not of the model.
+
+Cells of one make differ in diffusivities, rates, conductivities. On ln Z that is mostly an offset at every observation,
+which spectra of the fresh cell show, because the fresh state is known. What is left (the offset is not the same at all
+temperatures and charges, and a mean of few spectra is not exact) is a variance that comes on top of the model's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eishil.errors import EishilError
+from eishil.filters.ekf import Ekf, Network, observations
+from eishil.filters.step import StepInput
+from eishil.model import Model
+
+Array = NDArray[np.float64]
+LEAST_SPECTRA = 2
+
+
+@dataclass(frozen=True)
+class Commissioning:
+    """Offset of ln Z (m,), measured minus expected, and the variance (m,) that is left of it, in (ln ohm)^2."""
+
+    offset: Array
+    variance: Array
+
+    def corrected(self, step: StepInput) -> StepInput:
+        """The spectrum without the offset: what a cell with the model's constants would have given."""
+        real, imaginary = np.split(np.exp(-self.offset), 2)
+        return replace(step, z_ohm=step.z_ohm.real * real + 1j * step.z_ohm.imag * imaginary)
+
+    def adapted(self, model: Model) -> Model:
+        """The model for this cell: it doubts the observations by as much as is left."""
+        variance = (np.array(model.noise.variance) + self.variance).tolist()
+        return model.model_copy(update={"noise": model.noise.model_copy(update={"variance": variance})})
+
+
+def commission(model: Model, network: Network, fresh: Sequence[StepInput]) -> Commissioning:
+    """Learn from spectra of a fresh cell, at several charges and temperatures if possible.
+
+    Parameters
+    ----------
+    fresh
+        Measured before the cell aged; their elapsed cycles play no part.
+
+    Raises
+    ------
+    EishilError
+        There are fewer than two spectra: one does not tell how much an offset varies.
+    """
+    if len(fresh) < LEAST_SPECTRA:
+        raise EishilError(f"commissioning takes {LEAST_SPECTRA} or more spectra of the fresh cell, not {len(fresh)}")
+    ekf, x = Ekf(model, network), np.array(model.priors[0].mean)
+    difference, expected = [], []
+    for step in fresh:
+        seen, line = observations(step), ekf.linearise(x, 0.0, step.voltage_V, step.temperature_degC)
+        difference.append(np.where(seen.usable & line.exists, seen.z - line.h, np.nan))
+        expected.append(np.diag(line.R))
+    return _summary(np.array(difference), np.mean(expected, axis=0))
+
+
+def _summary(difference: Array, expected_variance: Array) -> Commissioning:
+    """From differences (K, m), NaN where there is none, to offset and what is left of it.
+
+    The scatter beyond what instrument and context explain is taken over all observations together: a few spectra say
+    little of a single one. An observation that was never there has no offset, and the scatter of all offsets is left.
+    """
+    count = np.isfinite(difference).sum(axis=0)
+    known = count >= LEAST_SPECTRA
+    offset = np.zeros(len(count))
+    offset[known] = np.nanmean(difference[:, known], axis=0)
+    scatter = np.nanvar(difference[:, known], axis=0, ddof=1)
+    beyond = max(0.0, float(np.mean(scatter - expected_variance[known]))) if known.any() else 0.0
+    variance = np.full(len(count), float(np.var(offset[known])) if known.any() else 0.0)
+    variance[known] = beyond + scatter / count[known]
+    return Commissioning(offset, variance)
