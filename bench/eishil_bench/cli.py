@@ -254,6 +254,22 @@ def measured(
     measured.command(table, out)
 
 
+study = typer.Typer(help="Compare what could have been chosen.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(study, name="study")
+
+
+@study.command()
+def network(
+    recipe: RecipePath,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there as well")] = None,
+    out: BuildRoot = BUILD_ROOT,
+) -> None:
+    """Compare observation networks: sizes, a Kramers-Kronig teacher, its students, polynomials, Gaussian process."""
+    from eishil_bench.studies import network
+
+    network.command(recipe, out, json)
+
+
 bench = typer.Typer(help="Measure what things cost.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bench, name="bench")
 

@@ -54,6 +54,13 @@ def physical_modes(columns: Any) -> Array:
     ).astype(np.float64)
 
 
+def network_inputs(columns: Any) -> Array:
+    """Physical inputs (S, n_inputs) in `NETWORK_INPUTS` order from the columns of a table."""
+    inverse_temperature = 1000.0 / (np.asarray(columns["temperature_degC"], np.float64) + ZERO_CELSIUS_K)
+    modes = physical_modes(columns)[:, : len(NETWORK_MODES)]
+    return np.column_stack([modes, columns["voltage_V"], inverse_temperature]).astype(np.float64)
+
+
 def describe_modes(modes: Array) -> list[Mode]:
     """Names, units and the bounds that `modes` (S, 5) span."""
     bounds = zip(MODE_UNITS.items(), modes.min(axis=0), modes.max(axis=0), strict=True)
@@ -86,6 +93,4 @@ def network_samples(dataset: Dataset, frequency_Hz: ArrayLike) -> NetworkSamples
     whole = (np.isfinite(z) & (real > 0) & (z.imag < 0)).all(axis=1)
     if not whole.any():
         raise RecipeError("the data set has no whole spectrum at network.frequency_Hz: make it again")
-    inverse_temperature = 1000.0 / (samples["temperature_degC"].to_numpy(np.float64) + ZERO_CELSIUS_K)
-    v = np.column_stack([modes[:, : len(NETWORK_MODES)], samples["voltage_V"], inverse_temperature]).astype(np.float64)
-    return NetworkSamples(v[whole], np.log(np.concatenate([real, -z.imag], axis=1)[whole]))
+    return NetworkSamples(network_inputs(samples)[whole], np.log(np.concatenate([real, -z.imag], axis=1)[whole]))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Single = NDArray[np.float32]
+Objective = Callable[[Sequence[Single], Single, Single], tuple[float, list[Single]]]
 
 MOMENTUM, SCALE_MEMORY, BASIS_MEMORY = 0.9, 0.999, 0.95
 STEPS_PER_BASIS = 10
@@ -74,6 +75,7 @@ def minimise(
     schedule: Schedule,
     rng: np.random.Generator,
     tick: Callable[[int, float], None],
+    objective: Objective | None = None,
 ) -> list[Single]:
     """Parameters after training.
 
@@ -84,9 +86,11 @@ def minimise(
     x, y
         (S, n_inputs) and (S, m), standardised.
     tick
-        Is told the number of epochs done and the mean squared error over the last one.
+        Is told the number of epochs done and the mean loss over the last one.
+    objective
+        What is brought down; without one the mean squared error of the network's outputs.
     """
-    parameters = list(parameters)
+    parameters, objective = list(parameters), objective or loss_and_gradients
     states = [_Matrix(one.shape) for one in parameters]
     batch = min(schedule.batch, len(x))
     steps_per_epoch = len(x) // batch
@@ -94,7 +98,7 @@ def minimise(
     for epoch in range(schedule.epochs):
         order, total = rng.permutation(len(x)), 0.0
         for rows in order[: steps_per_epoch * batch].reshape(steps_per_epoch, batch):
-            loss, gradients = loss_and_gradients(parameters, x[rows], y[rows])
+            loss, gradients = objective(parameters, x[rows], y[rows])
             step, total = step + 1, total + loss
             cosine = (1 + np.cos(np.pi * step / last_step)) / 2
             rate = np.float32(schedule.learning_rate * min(1.0, step / WARM_UP_STEPS) * cosine)
@@ -108,17 +112,27 @@ def minimise(
 
 def loss_and_gradients(parameters: Sequence[Single], x: Single, y: Single) -> tuple[float, list[Single]]:
     """Mean squared error of a batch and its gradients, in the order of the parameters."""
+    activations, output = forward(parameters, x)
+    error = output - y
+    return float(np.mean(error * error)), backward(parameters, activations, error * np.float32(2 / error.size))
+
+
+def forward(parameters: Sequence[Single], x: Single) -> tuple[list[Single], Single]:
+    """What every layer reads, (S, n_in) each, and the outputs (S, m)."""
     n_layers = len(parameters) // 2
     weights, biases = parameters[:n_layers], parameters[n_layers:]
     activations = [x]
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
         activations.append(np.tanh(activations[-1] @ weight.T + bias))
-    error = activations[-1] @ weights[-1].T + biases[-1] - y
-    back = error * np.float32(2 / error.size)
+    return activations, activations[-1] @ weights[-1].T + biases[-1]
+
+
+def backward(parameters: Sequence[Single], activations: Sequence[Single], back: Single) -> list[Single]:
+    """Gradients of a loss, in the order of the parameters, from its derivative by the outputs, `back` (S, m)."""
     by_weight, by_bias = [], []
-    for layer in reversed(range(n_layers)):
+    for layer in reversed(range(len(activations))):
         by_weight.append(back.T @ activations[layer])
         by_bias.append(back.sum(axis=0))
         if layer:
-            back = (back @ weights[layer]) * (1 - activations[layer] * activations[layer])
-    return float(np.mean(error * error)), by_weight[::-1] + by_bias[::-1]
+            back = (back @ parameters[layer]) * (1 - activations[layer] * activations[layer])
+    return by_weight[::-1] + by_bias[::-1]

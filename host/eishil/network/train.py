@@ -77,11 +77,11 @@ def fit_network(
         progress("train", done, settings.epochs, f"loss {value:.2e}")
 
     with threadpool_limits(BLAS_THREADS):
-        parameters = minimise(_random_start(sizes, rng), x, y, schedule, rng, tick)
+        parameters = minimise(random_start(sizes, rng), x, y, schedule, rng, tick)
     return network_of(parameters, scaling, settings.frequency_Hz), loss
 
 
-def _random_start(sizes: tuple[int, ...], rng: np.random.Generator) -> list[Single]:
+def random_start(sizes: tuple[int, ...], rng: np.random.Generator) -> list[Single]:
     """Weights of variance 1 / n_in, small biases: arguments of tanh of about 1 from standardised inputs."""
     weights = [rng.standard_normal((n_out, n_in)) / np.sqrt(n_in) for n_in, n_out in pairwise(sizes)]
     biases = [0.1 * rng.standard_normal(n_out) for n_out in sizes[1:]]
