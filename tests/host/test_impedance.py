@@ -90,6 +90,17 @@ def test_meshes_are_as_near_to_a_fine_one_as_they_say() -> None:
     assert 0.01 < error["pybamm"] < 0.05
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_the_corners_of_the_operating_range_are_solved(model: str) -> None:
+    soc, temperature_degC = (grid.ravel() for grid in np.meshgrid([0.0, 0.5, 1.0], [-30.0, 15.0, 60.0]))
+    state = snapshot("Chen2020", AgedState(lli=0.05), soc, temperature_degC)
+    batch = solver("Chen2020", model, "pybamm").solve(state.inputs, FREQUENCY_HZ)
+    assert (batch.z_ohm.real > 0).all() and (batch.z_ohm.imag < 0).all()
+    assert batch.consistency_residual.max() < 1e-9 and batch.solve_residual.max() < 1e-12
+    by_temperature = batch.z_ohm[:, 0].real.reshape(3, 3)
+    assert (np.diff(by_temperature, axis=0) < 0).all()  # a colder cell has more resistance
+
+
 def test_filled_pores_keep_their_salt() -> None:
     loss = 0.3
     z = eishil.impedance("Chen2020", "DFN", frequency_Hz=FREQUENCY_HZ, mesh="pybamm",

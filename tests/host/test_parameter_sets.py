@@ -70,6 +70,7 @@ def bpx_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.filterwarnings("ignore:.*BPX:UserWarning")
 @pytest.mark.parametrize("model", ["SPM", "DFN"])
 def test_bpx_file_equals_pybamm(bpx_file: Path, model: str) -> None:
     z, numbers = own_impedance(str(bpx_file), model)

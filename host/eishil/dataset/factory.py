@@ -103,7 +103,9 @@ def _key(recipe: Recipe, chunk_samples: int, precision: Precision) -> str:
 def _code_sha256(sources: Path) -> str:
     """SHA-256 of all code that shapes a chunk."""
     digest = hashlib.sha256()
-    for path in sorted(path for part in ("cell/*.py", "cell/*.c", "dataset/*.py") for path in sources.glob(part)):
+    for path in sorted(
+        path for part in ("cell/*.py", "cell/*.c", "cell/*.csv", "dataset/*.py") for path in sources.glob(part)
+    ):
         digest.update(f"{path.name}\0{sha256_file(path)}\0".encode())
     return digest.hexdigest()
 
