@@ -46,14 +46,14 @@ def test_a_cell_without_any_label_has_no_remaining_life() -> None:
 def test_a_table_is_labelled_by_cell_in_any_order_and_with_any_index() -> None:
     samples = pd.DataFrame(
         {
-            "cell_id": ["b", "a", "once", "b", "a"],
-            "population": ["trajectory", "trajectory", "snapshot", "trajectory", "trajectory"],
-            "cycles": [100.0, 0.0, np.nan, 0.0, 50.0],
-            "soh": [0.7, 1.0, 0.9, 0.9, 0.9],
+            "cell_id": ["b", "a", "once", "b", "a", "stored"],
+            "population": ["trajectory", "trajectory", "snapshot", "trajectory", "trajectory", "trajectory"],
+            "cycles": [100.0, 0.0, np.nan, 0.0, 50.0, np.nan],
+            "soh": [0.7, 1.0, 0.9, 0.9, 0.9, 0.9],
         },
-        index=[7, 3, 3, 9, 1],
+        index=[7, 3, 3, 9, 1, 2],
     )
     labelled = with_remaining_life(samples)
-    assert labelled["rul_cycles"].to_numpy() == pytest.approx([0.0, 50.0, np.nan, 50.0, 0.0], nan_ok=True)
-    assert labelled["rul_censored"].tolist() == [False, True, pd.NA, False, True]
+    assert labelled["rul_cycles"].to_numpy() == pytest.approx([0.0, 50.0, np.nan, 50.0, 0.0, np.nan], nan_ok=True)
+    assert labelled["rul_censored"].tolist() == [False, True, pd.NA, False, True, pd.NA]
     assert labelled.index.tolist() == samples.index.tolist()

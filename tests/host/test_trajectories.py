@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from eishil.dataset import trajectories
 from eishil.dataset.factory import Options, generate
 from eishil.dataset.labels import with_remaining_life
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import MANIFEST, SAMPLES, SPECTRA, Dataset
-from eishil.dataset.trajectories import simulated_cell
+from eishil.dataset.trajectories import SimulatedCell, simulate, simulated_cell
 from eishil.errors import RecipeError
 from eishil.progress import silent
 
@@ -66,6 +68,29 @@ def test_a_life_is_labelled_and_two_workers_make_the_bytes_of_one(simulated: Pat
     assert (rows["reason"] == "").all() and np.isfinite(data.z_ohm).all()
     for _, life in rows.groupby("cell_id"):
         _check_life(life.reset_index(drop=True))
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_with_the_cells_that_are_missing(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, real, made = Recipe.load(_changed(simulated, "end_repetitions = 80", "end_repetitions = 40")), simulate, []
+
+    def interrupted(recipe: Recipe, cell: SimulatedCell) -> Any:
+        if cell.split == "test" and made == ["train-a00000"]:
+            raise KeyboardInterrupt
+        made.append(cell.cell_id)
+        return real(recipe, cell)
+
+    generate(recipe, simulated, tmp_path / "whole", Options(), silent)
+    monkeypatch.setattr(trajectories, "simulate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        generate(recipe, simulated, tmp_path / "again", Options(), silent)
+    made.append("interrupted")
+    generate(recipe, simulated, tmp_path / "again", Options(), silent)
+    assert made == ["train-a00000", "interrupted", "test-a00000"]
+    for name in (SAMPLES, SPECTRA, MANIFEST):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
 def _check_life(life: pd.DataFrame) -> None:

@@ -45,10 +45,11 @@ def _end_of_life(cycles: Floats, soh: Floats, limit: float) -> tuple[float, bool
 
 
 def with_remaining_life(samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples with columns `rul_cycles` and `rul_censored`, null for cells that are measured once."""
+    """The samples with columns `rul_cycles` and `rul_censored`, null for cells that are measured once or not cycled."""
     rul, censored = np.full(len(samples), np.nan), np.full(len(samples), None, dtype=object)
     rows = samples.reset_index(drop=True)
-    for _, life in rows[rows["population"] == "trajectory"].groupby("cell_id", sort=False):
+    cycled = (rows["population"] == "trajectory") & rows["cycles"].notna()
+    for _, life in rows[cycled].groupby("cell_id", sort=False):
         ordered = life.sort_values("cycles")
         place = ordered.index.to_numpy()
         rul[place], censored[place] = remaining_cycles(ordered["cycles"].to_numpy(), ordered["soh"].to_numpy())
