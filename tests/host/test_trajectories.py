@@ -141,6 +141,14 @@ def test_mistakes_are_told_with_their_place(simulated: Path, old: str, new: str,
     assert str(caught.value).startswith(str(simulated))
 
 
+def test_a_set_that_lacks_a_mechanism_is_refused_before_anything_is_simulated(simulated: Path, tmp_path: Path) -> None:
+    path = _changed(simulated, "OKane2022", "Chen2020")
+    with pytest.raises(
+        RecipeError, match=r"cell\.parameter_set: .*Chen2020.* it has no 'Exchange-current density for pl"
+    ):
+        generate(Recipe.load(path), path, tmp_path, Options(), silent)
+
+
 def test_origins_are_mixed_only_where_the_recipe_says_so(write_recipe: Callable[..., Path]) -> None:
     section = SIMULATION[: SIMULATION.index("[population]")]
     path = write_recipe("[population]", section + "[population]", "snapshots = 40", "snapshots = 40, simulated = 1")

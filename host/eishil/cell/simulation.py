@@ -133,6 +133,7 @@ class AgeingCell:
     """The simulations of one setup, built once; a state is a PyBaMM solution."""
 
     def __init__(self, setup: AgeingSetup) -> None:
+        pybamm.set_logging_level("CRITICAL")  # what goes wrong is told by AgeingError
         self.setup = setup
         rating = CellRating.of(setup.parameter_set)
         current = pybamm.step.current(pybamm.InputParameter(CURRENT), duration=STEP_s, period=STEP_s)

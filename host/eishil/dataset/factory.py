@@ -115,6 +115,10 @@ def _check_cell(recipe: Recipe, recipe_path: Path) -> None:
     try:
         if recipe.population.count("trajectories", "snapshots"):
             solver_for(recipe)
+        if recipe.population.count("simulated"):
+            from eishil.dataset.trajectories import check_parameters
+
+            check_parameters(recipe)
     except EishilError as error:
         raise RecipeError(f"{recipe_path}: cell.parameter_set: {error}") from error
 

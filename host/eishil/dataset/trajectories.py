@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eishil.cell import esoh
 from eishil.cell.impedance import Batch
-from eishil.cell.mechanisms import Mechanisms, Rates
+from eishil.cell.mechanisms import Mechanisms, Rates, ageing_parameters
 from eishil.cell.protocols import Load
 from eishil.cell.reasons import SPREAD_LIMIT, VOLTAGE_LIMIT_V
 from eishil.cell.rested import RestedSolver, rested_solver
@@ -82,6 +82,17 @@ def setup(recipe: Recipe) -> AgeingSetup:
     mechanisms = Mechanisms(**simulation.mechanisms.model_dump())
     load = Load(simulation.protocol, **simulation.load.model_dump())
     return AgeingSetup(recipe.cell.parameter_set, simulation.model, recipe.cell.mesh, mechanisms, load)
+
+
+def check_parameters(recipe: Recipe) -> None:
+    """Whether the parameter set has what the recipe's mechanisms need, without building anything.
+
+    Raises
+    ------
+    EishilError
+        It lacks something.
+    """
+    ageing_parameters(recipe.cell.parameter_set, setup(recipe).mechanisms)
 
 
 def simulate(recipe: Recipe, cell: SimulatedCell) -> tuple[pd.DataFrame, NDArray[np.complex128], str]:
