@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 
 from eishil.cell import rested
-from eishil.cell.agreement import compare, snapshot_impedance
+from eishil.cell.agreement import COARSE, compare, snapshot_impedance
 from eishil.cell.mechanisms import Mechanisms, Rates
-from eishil.cell.mesh import Mesh
 from eishil.cell.protocols import Load
 from eishil.cell.simulation import AgeingError, AgeingSetup, Conditions, Inventory, ageing_cell, fresh_capacity_Ah
 from eishil.errors import EishilError
 
-COARSE = Mesh(6, 4, 6, 8)
 SETUPS = {model: AgeingSetup("OKane2022", model, COARSE, Mechanisms(), Load("cc_cycling")) for model in ("SPMe", "DFN")}
 CONDITIONS = Conditions(25.0, 1.0, Rates(lam_ne=10.0, lam_pe=10.0).accelerated(40.0))
 FREQUENCY_HZ = np.logspace(-3, 3, 13)
