@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -71,6 +75,23 @@ def test_a_recipe_needs_no_subcommand(tmp_path: Path) -> None:
     assert json.loads((made / "manifest.json").read_text())["precision"] == "float32"
     assert (made / "samples.csv").is_file() and (made / "quality.json").is_file()
     assert "up to date" in run("dataset", "--out", tmp_path, "--workers", 1, "--precision", "float32", recipe)
+
+
+def test_an_interrupted_command_says_how_to_go_on(tmp_path: Path) -> None:
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(TINY.replace("snapshots = 40", "snapshots = 30000"))
+    command = [sys.executable, "-c", "from eishil_bench.cli import main; main()", "dataset", str(recipe)]
+    command += ["--out", str(tmp_path), "--workers", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        work = tmp_path / "tiny" / "dataset" / "work"
+        while not list(work.glob("*.chunk")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; what is finished is kept: the same command goes on" in told
+    assert list(work.glob("*.chunk")) and not (work.parent / "manifest.json").exists()
 
 
 def test_a_folder_without_a_data_set_is_told(tmp_path: Path) -> None:

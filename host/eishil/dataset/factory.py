@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +96,14 @@ def generate(recipe: Recipe, recipe_path: Path, out_dir: Path, options: Options,
 
 
 def _key(recipe: Recipe, chunk_samples: int, precision: Precision) -> str:
-    own = [recipe.dataset_sha256(), json.dumps(versions()), str(chunk_samples), precision, _code_sha256(SOURCES)]
+    own = [recipe.dataset_sha256(), json.dumps(versions()), str(chunk_samples), precision, _own_code(SOURCES)]
     return hashlib.sha256("\0".join(own).encode()).hexdigest()[:16]
+
+
+@cache
+def _own_code(sources: Path) -> str:
+    """Hashed once: what this process has loaded stays the same when a file is edited under it."""
+    return _code_sha256(sources)
 
 
 def _code_sha256(sources: Path) -> str:
