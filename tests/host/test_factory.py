@@ -64,6 +64,19 @@ def test_a_parameter_set_that_cannot_be_used_is_told_with_its_key(
     assert "\n" not in str(caught.value)
 
 
+def test_a_recipe_of_cells_that_cannot_be_is_told(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    """Their negative electrodes have lost too much to hold the lithium that is left."""
+    path = write_recipe(
+        "lam_ne = { start = [0.0, 0.01], end = [0.03, 0.14], exponent = [0.8, 1.5], box = [0.0, 0.25] }",
+        "lam_ne = { start = [0.6, 0.61], end = [0.62, 0.63], exponent = [0.8, 1.5], box = [0.6, 0.63] }",
+    )
+    words = r"ageing: none of 68 samples has a spectrum; \d+ are masked as (x_100|infeasible) \(eSOH: "
+    with pytest.raises(RecipeError, match=words) as caught:
+        make(path, tmp_path / "out")
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
 def test_a_recipe_without_cells_is_told(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     path = write_recipe("trajectories = 3, snapshots = 40, ", "", "trajectories = 2, ", "")
     with pytest.raises(EishilError, match="population: there are no cells"):

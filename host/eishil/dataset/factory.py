@@ -87,7 +87,7 @@ def generate(recipe: Recipe, recipe_path: Path, out_dir: Path, options: Options,
     _check_cell(recipe, recipe_path)
     folder = ChunkFolder(out_dir / "work", _key(recipe, options.chunk_samples, options.precision))
     _make_missing(recipe, design, folder, options, progress)
-    manifest = _put_together(recipe, len(design), folder, out_dir, options)
+    manifest = _put_together(recipe, recipe_path, len(design), folder, out_dir, options)
     describe(out_dir, manifest)
     if options.csv:
         write_csv(out_dir)
@@ -203,7 +203,9 @@ class _Tally:
         self._progress(STAGE, self._done, self._total, note)
 
 
-def _put_together(recipe: Recipe, chunks: int, folder: ChunkFolder, out_dir: Path, options: Options) -> dict[str, Any]:
+def _put_together(
+    recipe: Recipe, recipe_path: Path, chunks: int, folder: ChunkFolder, out_dir: Path, options: Options
+) -> dict[str, Any]:
     for leftover in out_dir.glob(".*.tmp"):  # of a run that was killed
         leftover.unlink()
     census = quality.Census()
@@ -213,6 +215,8 @@ def _put_together(recipe: Recipe, chunks: int, folder: ChunkFolder, out_dir: Pat
             samples, spectra = folder.finished(number).tables
             writer.append_tables(samples, spectra)
             census.add(samples.to_pandas())
+        if mistake := census.nothing_solved():
+            raise RecipeError(f"{recipe_path}: {'ageing' if recipe.ageing else 'simulation'}: {mistake}")
         return writer.finish(_manifest(recipe, options, census))
 
 

@@ -98,6 +98,15 @@ class Census:
         """Cells, spectra and masked spectra of each split; reasons that masked none are left out."""
         return {split: {"cells": self._cells[split]} | _counts(found) for split, found in self._reasons.items()}
 
+    def nothing_solved(self) -> str:
+        """What is wrong with a data set without a single spectrum; empty where there is one."""
+        reasons = sum(self._reasons.values(), Counter())
+        if reasons[""]:
+            return ""
+        (reason, count), *_ = reasons.most_common(1)
+        meaning = REASONS.get(reason, "no such state can be solved")
+        return f"none of {reasons.total()} samples has a spectrum; {count} are masked as {reason} ({meaning})"
+
     def largest(self) -> dict[str, float | None]:
         """Largest residuals; None where nothing was solved."""
         return {name: None if math.isnan(value) else value for name, value in self._largest.items()}
