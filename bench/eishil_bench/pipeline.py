@@ -41,7 +41,8 @@ NEEDED_TRAJECTORIES = (
 ASIDE = tuple(
     f"dataset/{name}.py"
     for name in ("recipe", "recipe_types", "simulation_recipe", "measurement", "sample", "audit", "card", "export",
-                 "features", "circuits", "feature_table")
+                 "features", "circuits", "feature_table", "memory_benchmark",
+                 "impedance_benchmark")
 )  # fmt: skip
 NO_OPTIONS: Mapping[str, Any] = {}
 SOURCES = Path(eishil.__file__).parent
