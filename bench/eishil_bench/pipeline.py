@@ -168,12 +168,17 @@ def _dataset(workspace: Workspace, workers: int, making: Mapping[str, Any]) -> S
 
 
 def _train(workspace: Workspace) -> Stage:
+    file = workspace.recipe.network.file
+    imported = None if file is None else workspace.recipe_path.parent / file
+
     def make(progress: Progress) -> Mapping[str, Any]:
         from eishil.network.train import train
 
-        return train(workspace.recipe, workspace.dataset, workspace.model, progress)
+        return train(workspace.recipe, workspace.dataset, workspace.model, progress, imported)
 
     depends = _sections(workspace.recipe, "seed", "network") | _code("network/*.py", but=("network/quantize.py",))
+    if imported is not None and imported.is_file():
+        depends |= {"network.file": sha256_file(imported)}
     inputs = dict.fromkeys(_tables(workspace), workspace.command("dataset"))
     return Stage("train", workspace.root, inputs, _network(workspace), depends | _versions(*TRAIN_LIBRARIES), make)
 

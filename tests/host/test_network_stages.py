@@ -60,6 +60,16 @@ def test_stages_write_files_that_load(made: tuple[Path, dict[str, float]]) -> No
     assert figures["nis_per_observation"] == pytest.approx(1.0, abs=0.01)
 
 
+def test_an_imported_network_takes_the_place_of_training(made: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
+    folder, _ = made
+    figures = train(small_recipe(), folder / "dataset", tmp_path, silent, folder / "model/network_float.onnx")
+    own, other = (load_float_network(place / "network_float.onnx") for place in (folder / "model", tmp_path))
+    v = network_samples(Dataset.open(folder / "dataset").split("validation"), FREQUENCY_HZ).v
+    np.testing.assert_allclose(other.evaluate(v)[0], own.evaluate(v)[0], atol=1e-5)
+    assert json.loads((tmp_path / "training.json").read_text())["loss_of_epoch"] == []
+    assert figures["validation_residual_ln_ohm"] < 0.02
+
+
 def test_estimates_on_held_out_cells_are_much_better_than_drift(made: tuple[Path, dict[str, float]]) -> None:
     folder, _ = made
     recipe, test = small_recipe(), Dataset.open(folder / "dataset").split("test")

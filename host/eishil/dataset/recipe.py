@@ -147,7 +147,10 @@ class MeasurementRecipe(Section):
 
 
 class NetworkRecipe(Section):
-    """Observation network, trained for `epochs` in batches of `batch`; the rate falls from `learning_rate` to 0."""
+    """Observation network, trained for `epochs` in batches of `batch`; the rate falls from `learning_rate` to 0.
+
+    With `file`, an ONNX file beside the recipe, nothing is trained: see `eishil.network.onnx_import`.
+    """
 
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1, max_length=3)]
     frequency_Hz: Annotated[Frequencies, Field(max_length=16)]
@@ -155,6 +158,7 @@ class NetworkRecipe(Section):
     epochs: Annotated[int, Field(ge=1)] = 200
     batch: Annotated[int, Field(ge=1)] = 512
     learning_rate: Positive = 0.02
+    file: str | None = None
 
 
 class FilterRecipe(Section):

@@ -17,6 +17,7 @@ from eishil.dataset.tables import Dataset
 from eishil.files import write_atomic
 from eishil.network.mlp import Array, FloatNetwork
 from eishil.network.onnx_files import load_float_network, write_float_network
+from eishil.network.onnx_import import import_network
 from eishil.network.samples import NETWORK_INPUTS, NetworkSamples, network_samples
 from eishil.network.soap import Schedule, Single, minimise
 from eishil.progress import Progress
@@ -47,12 +48,21 @@ class Scaling:
         return cls(v.mean(axis=0), input_std, y.mean(axis=0), float(np.sqrt(y.var(axis=0).mean())))
 
 
-def train(recipe: Recipe, dataset_dir: Path, out_dir: Path, progress: Progress) -> dict[str, float]:
-    """Write `network_float.onnx` and `training.json` to `out_dir`; give the residuals for the terminal."""
+def train(
+    recipe: Recipe, dataset_dir: Path, out_dir: Path, progress: Progress, imported: Path | None = None
+) -> dict[str, float]:
+    """Write `network_float.onnx` and `training.json` to `out_dir`; give the residuals for the terminal.
+
+    A network that is `imported` from an ONNX file takes the place of training.
+    """
     dataset = Dataset.open(dataset_dir)
     settings = recipe.network
     samples = {name: network_samples(dataset.split(name), settings.frequency_Hz) for name in ("train", "validation")}
-    network, loss = fit_network(settings, samples["train"], progress)
+    if imported is None:
+        network, loss = fit_network(settings, samples["train"], progress)
+    else:
+        scaling = Scaling.of(samples["train"])
+        network, loss = import_network(imported, settings.frequency_Hz, scaling.input_mean, scaling.input_std), []
     write_float_network(network, out_dir / FLOAT_FILE)
     network = load_float_network(out_dir / FLOAT_FILE)  # with constants rounded to float32, as everyone has it
     residual = {name: residual_rms(network, one) for name, one in samples.items()}
