@@ -53,7 +53,7 @@ def test_the_command_tells_the_same_to_terminal_page_and_file(
     assert first["residual_ln_ohm"] == pytest.approx(np.sqrt(np.mean(halves**2)))
     page = (workspace.root / "network_study" / "network_study.html").read_text("utf-8")
     shown = capsys.readouterr().out
-    for text in ("4,321", f"{1e3 * rows['polynomial', (1,), 1]['residual_ln_ohm']:.2f}e-3", "MLP, direct (4, 4)"):
+    for text in ("4,321", f"{1e3 * rows['polynomial', (1,), 1]['residual_ln_ohm']:.2f}", "MLP, direct (4, 4)"):
         assert text in page and text in shown
 
 

@@ -23,7 +23,9 @@ from eishil.progress import Progress
 from eishil_bench import pipeline, terminal
 from eishil_bench.dut import require_emulator, target_spec
 from eishil_bench.firmware.build import build_firmware
-from eishil_bench.firmware.firmware_bench import NETWORK, measure
+from eishil_bench.firmware.counts import CountingQemu
+from eishil_bench.firmware.firmware_bench import ENTRY, NETWORK, STAGES
+from eishil_bench.link.session import Session, stream
 from eishil_bench.pipeline import Workspace
 from eishil_bench.report.study import Rows, Section, tell_study, write_study
 from eishil_bench.report.style import DEVICE, LABEL, PRIOR, REFERENCE, dots, plain
@@ -84,12 +86,16 @@ def counts(
 
 
 def _count(model: Model, steps: Sequence[StepInput]) -> tuple[int, int]:
+    """Of the cheapest step: a request that a busy host repeats interrupts one and is counted with it."""
     spec = target_spec(TARGET)
     with TemporaryDirectory(prefix="eishil-study-") as folder:
         codegen.generate(model, Path(folder) / "generated")
         image = build_firmware(spec.env, Path(folder) / "generated", Path(folder))
-        rows = {row["stage"]: row["instructions"] for row in measure(spec, image, model, steps, None).rows}
-    return rows["step"], rows[NETWORK]
+        board = CountingQemu(spec, image.elf, (ENTRY, *STAGES[NETWORK]))
+        with board:
+            stream(Session(board, model), list(steps))
+            counted = board.finish()
+    return counted[ENTRY].least, max(counted[name].least for name in STAGES[NETWORK] if name in counted)
 
 
 def lead(found: NetworkStudy) -> str:
@@ -103,20 +109,21 @@ def lead(found: NetworkStudy) -> str:
 
 def sections(found: NetworkStudy) -> list[Section]:
     """The table with its front, and what distillation brings."""
-    header = ["h", "ln Z, rms", "Re", "Im", "SOH, rms", "in 2 σ", "MAC", "network", "step"]
+    header = ["h", "ln Z, 0.001", "Re", "Im", "SOH, %", "in 2 σ", "MAC", "network", "step"]
     seeds = max(len(rows) for rows in found.groups().values())
     return [
         Section(
             "Accuracy and instructions",
             table=Rows(header, [_texts(name, rows) for name, rows in found.groups().items()]),
             plots=[
-                (_front(found), "Each point is one seed; multiply-accumulates of one evaluation without Jacobian."),
-                (_residuals(found), "How the error of SOH follows the residual of ln Z."),
+                (_against(found, "step_instructions", "instructions of a step"), "MLPs; each point is one seed."),
+                (_against(found, "macs", "multiply-accumulates"), "One evaluation in float, without Jacobian."),
+                (_against(found, "residual_ln_ohm", "residual of ln Z, ln ohm"), "SOH follows ln Z down to a floor."),
             ],
-            remark=f"Means over seeds, up to {seeds}, with the lowest and the highest. ln Z: residual over spectra and "
-            "outputs, in ln ohm. SOH: the recipe's filter in float64 with this h and nothing else changed but its "
-            "noise. Network, step: executed instructions of the int8 network with its Jacobian and of a whole step, "
-            f"counted under {TARGET}.",
+            remark=f"Means over seeds, up to {seeds}, with the lowest and the highest. ln Z: rms residual over spectra "
+            "and outputs in 0.001 ln ohm; Re, Im: its halves. SOH: rms error of the recipe's filter in float64 with "
+            "this h and nothing else changed but its noise. Network, step: executed instructions of the int8 network "
+            f"with its Jacobian and of a whole step, counted under {TARGET}.",
         ),
         Section("What distillation brings", table=_verdicts(found), remark=_basis(found)),
     ]
@@ -126,22 +133,20 @@ def _texts(name: str, rows: Sequence[Row]) -> list[str]:
     instructions = [rows[0].network_instructions, rows[0].step_instructions]
     return [
         name,
-        _spread([1e3 * row.residual_ln_ohm for row in rows], "{:.2f}e-3"),
-        f"{1e3 * _mean(rows, 'residual_real_ln_ohm'):.2f}e-3",
-        f"{1e3 * _mean(rows, 'residual_imaginary_ln_ohm'):.2f}e-3",
-        _spread([100 * row.soh_rmse for row in rows], "{:.3f} %"),
+        _spread([1e3 * row.residual_ln_ohm for row in rows], 2),
+        f"{1e3 * _mean(rows, 'residual_real_ln_ohm'):.2f}",
+        f"{1e3 * _mean(rows, 'residual_imaginary_ln_ohm'):.2f}",
+        _spread([100 * row.soh_rmse for row in rows], 3),
         f"{_mean(rows, 'coverage_2_sigma'):.1%}",
         f"{rows[0].macs:,}",
         *("" if count is None else f"{count:,}" for count in instructions),
     ]
 
 
-def _spread(values: Sequence[float], form: str) -> str:
-    mean = form.format(np.mean(values))
-    if len(values) == 1:
-        return mean
-    number = form.split("}")[0] + "}"
-    return f"{mean} ({number.format(min(values))} to {number.format(max(values))})"
+def _spread(values: Sequence[float], digits: int) -> str:
+    """The mean, and where there are several the lowest and the highest."""
+    mean, low, high = (f"{value:.{digits}f}" for value in (np.mean(values), min(values), max(values)))
+    return mean if len(values) == 1 else f"{mean} ({low}-{high})"
 
 
 def _mean(rows: Sequence[Row], name: str) -> float:
@@ -171,28 +176,21 @@ def verdict(student: Sequence[float], direct: Sequence[float]) -> str:
 def _basis(found: NetworkStudy) -> str:
     return (
         "Students take as many steps of the optimiser as the direct network. The teacher's relaxations, with the best "
-        f"non-negative weights for each validation spectrum, leave {1e3 * found.basis_residual_ln_ohm:.2f}e-3 ln ohm "
+        f"non-negative weights for each validation spectrum, leave {found.basis_residual_ln_ohm:.5f} ln ohm "
         "at all frequencies of the data set."
     )
 
 
-def _front(found: NetworkStudy) -> go.Figure:
-    return _figure(found, "macs", "multiply-accumulates", "soh_rmse", "rms error of SOH")
-
-
-def _residuals(found: NetworkStudy) -> go.Figure:
-    return _figure(found, "residual_ln_ohm", "residual of ln Z, ln ohm", "soh_rmse", "rms error of SOH")
-
-
-def _figure(found: NetworkStudy, x: str, x_title: str, y: str, y_title: str) -> go.Figure:
-    figure = plain(x_title, y_title)
+def _against(found: NetworkStudy, quantity: str, title: str) -> go.Figure:
+    """SOH's error over a figure of the rows; a row without that figure is left out."""
+    figure = plain(title, "rms error of SOH")
     for kind, colour in COLOURS.items():
-        rows = [row for row in found.rows if row.kind == kind]
-        xs, ys = ([getattr(row, name) for row in rows] for name in (x, y))
-        symbol = "diamond" if kind == GAUSSIAN else "circle"
-        text = [f"{row.group}, seed {row.seed}" for row in rows]
-        figure.add_trace(go.Scatter(x=xs, y=ys, name=kind, text=text, **dots(colour, 8)))
-        figure.update_traces(marker_symbol=symbol, selector={"name": kind})
+        rows = [row for row in found.rows if row.kind == kind and getattr(row, quantity) is not None]
+        if rows:
+            x, y = ([getattr(row, name) for row in rows] for name in (quantity, "soh_rmse"))
+            text = [f"{row.group}, seed {row.seed}" for row in rows]
+            figure.add_trace(go.Scatter(x=x, y=y, name=kind, text=text, **dots(colour, 8)))
+    figure.update_traces(marker_symbol="diamond", selector={"name": GAUSSIAN})
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log", tickformat=".2%")
     return figure
