@@ -16,51 +16,59 @@ static inline real_t inner(const real_t *a, const real_t *b)
 }
 
 /* Gradient by the state of a pseudo-observation. */
-static void map_gradient(const model_t *model, const trajectory_t *trajectory, const real_t *by_channel, real_t *H)
+static inline void map_gradient(const model_t *model, const trajectory_t *trajectory, const real_t *by_channel,
+                                real_t *H)
 {
     const unsigned n_mode_inputs = MODEL_N_INPUTS - 2U;
-    const unsigned n_terms = MODEL_N_SERIES_TERMS;
-    real_t by_mode[MODEL_N_MODES] = {REAL(0)};
+    real_t by_mode[MODEL_N_MODES];
 #pragma GCC unroll 8
-    for (unsigned c = 0; c < n_mode_inputs; c++) {
-        by_mode[model->input_mode[c]] += by_channel[c] * network_column_scale(&model->network, c);
+    for (unsigned p = 0; p < MODEL_N_MODES; p++) {
+        by_mode[p] = REAL(0);
     }
-    for (unsigned t = 0; t < n_terms; t++) {
-        by_mode[model->series_term[t].mode] += by_channel[n_mode_inputs + t];
+#pragma GCC unroll 16
+    for (unsigned c = 0; c < MODEL_N_CHANNELS; c++) {
+        const real_t scale = c < n_mode_inputs ? network_column_scale(&model->network, c) : REAL(1);
+        by_mode[model_channel_mode[c]] += by_channel[c] * scale;
     }
+#if MODEL_IS_LATENT
     trajectory_map_gradient(trajectory, by_mode, H);
+#else
+    (void)trajectory;
+#pragma GCC unroll 16
+    for (unsigned i = 0; i < N; i++) {
+        H[i] = by_mode[i];
+    }
+#endif
 }
 
 /* dx <- dx + P H^T scaled, P <- P - P H^T H P / S. */
-static inline void subtract_gain(gaussian_t *f, const real_t *PHt, real_t S, real_t scaled, real_t *dx)
+static inline void subtract_gain(real_t *P, const real_t *PHt, real_t S, real_t scaled, real_t *dx)
 {
     const real_t inverse = REAL(1) / S;
-    real_t *P = f->P;
 #pragma GCC unroll 8
     for (unsigned i = 0; i < N; i++) {
         const real_t K = PHt[i] * inverse;
         dx[i] = real_add_product(dx[i], PHt[i], scaled);
 #pragma GCC unroll 8
-        for (unsigned j = i; j < N; j++) {
+        for (unsigned j = i; j < N; j++, P++) {
             *P = real_subtract_product(*P, K, PHt[j]);
-            P++;
         }
     }
 }
 
 /* One scalar observation of the displacement dx from the predicted state. */
-static inline bool update_scalar(gaussian_t *f, const pseudo_observation_t *seen, const real_t *H, real_t *dx,
-                                 real_t *nis, real_t *log_det)
+static inline bool update_scalar(real_t *P, const pseudo_observation_t *seen, const real_t *H, real_t *dx, real_t *nis,
+                                 real_t *log_det)
 {
     real_t PHt[N];
-    gaussian_multiply(f, H, PHt);
+    gaussian_multiply(P, H, PHt);
     const real_t S = inner(H, PHt) + seen->variance;
     if (!(S >= FMATH_SMALLEST_NORMAL) || !fmath_is_finite(S)) {
         return false;
     }
     const real_t nu = seen->innovation - inner(H, dx);
     const real_t scaled = nu / S;
-    subtract_gain(f, PHt, S, scaled, dx);
+    subtract_gain(P, PHt, S, scaled, dx);
     *nis += nu * scaled;
     if (MODEL_N_PRIORS > 1U) {
         *log_det += fmath_log(S) - fmath_log(seen->variance);
@@ -68,19 +76,45 @@ static inline bool update_scalar(gaussian_t *f, const pseudo_observation_t *seen
     return true;
 }
 
-bool ekf_update(gaussian_t *f, const model_t *model, const trajectory_t *trajectory, const pseudo_observation_t *seen,
-                unsigned n_seen, real_t *nis, real_t *log_det)
+static inline bool update_all(gaussian_t *f, const model_t *model, const trajectory_t *trajectory,
+                              const pseudo_observation_t *seen, unsigned n_seen, real_t *nis, real_t *log_det)
 {
     real_t dx[N] = {REAL(0)};
+#if MODEL_N_STATES <= 5U
+    /* A small P stands in registers meanwhile. */
+    real_t P[MODEL_N_COVARIANCE];
+#pragma GCC unroll 16
+    for (unsigned i = 0; i < MODEL_N_COVARIANCE; i++) {
+        P[i] = f->P[i];
+    }
+#else
+    real_t *P = f->P;
+#endif
     for (unsigned k = 0; k < n_seen; k++) {
         real_t H[N];
         map_gradient(model, trajectory, seen[k].gradient, H);
-        if (!update_scalar(f, &seen[k], H, dx, nis, log_det)) {
+        if (!update_scalar(P, &seen[k], H, dx, nis, log_det)) {
             return false;
         }
     }
+#if MODEL_N_STATES <= 5U
+#pragma GCC unroll 16
+    for (unsigned i = 0; i < MODEL_N_COVARIANCE; i++) {
+        f->P[i] = P[i];
+    }
+#endif
+#pragma GCC unroll 8
     for (unsigned i = 0; i < N; i++) {
         f->x[i] += dx[i];
+    }
+    return true;
+}
+
+bool ekf_update(gaussian_t *f, const model_t *model, const trajectory_t *trajectory, const pseudo_observation_t *seen,
+                unsigned n_seen, real_t *nis, real_t *log_det)
+{
+    if (!update_all(f, model, trajectory, seen, n_seen, nis, log_det)) {
+        return false;
     }
     /* Where all of the innovations' length lies in the channels, rounding may leave a little less than nothing. */
     *nis = *nis < REAL(0) ? REAL(0) : *nis;

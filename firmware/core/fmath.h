@@ -41,6 +41,12 @@ inline bool fmath_has_logarithm(real_t x)
     return x >= FMATH_SMALLEST_NORMAL && isfinite(x);
 }
 
+/* Of a number that is not negative. */
+inline bool fmath_is_positive(real_t x)
+{
+    return x > REAL(0);
+}
+
 inline real_t fmath_sqrt(real_t x)
 {
     return sqrt(x);
@@ -60,9 +66,77 @@ inline bool fmath_has_logarithm(real_t x)
     return fmath_to_bits(x) - smallest < 0x7F800000U - smallest;
 }
 
+/* Of a number that is not negative. */
+inline bool fmath_is_positive(real_t x)
+{
+    return fmath_to_bits(x) != 0U;
+}
+
 inline real_t fmath_sqrt(real_t x)
 {
     return sqrtf(x);
+}
+
+#endif
+
+#define FMATH_SIGN_BIT    0x80000000U
+#define FMATH_EXP_LOWEST  REAL(-87)
+#define FMATH_EXP_HIGHEST REAL(88)
+
+#if defined(REAL_IS_DOUBLE)
+
+inline real_t fmath_log_of_normal(real_t x)
+{
+    return log(x);
+}
+
+inline real_t fmath_exp_within(real_t x)
+{
+    return exp(x);
+}
+
+#else
+
+/* ln 2 in two parts: the high one has 12 trailing zero bits, so that its product with an exponent is exact. */
+#define FMATH_LN2_HIGH 0x1.62e000p-1f
+#define FMATH_LN2_LOW  0x1.0bfbe8p-15f
+
+/* A bin of mantissas: its centre c, 1 / c and ln c. */
+typedef struct {
+    float centre;
+    float inverse;
+    float log;
+} fmath_log_bin_t;
+
+extern const fmath_log_bin_t fmath_log_bins[32];
+extern const float fmath_exp_powers[16]; /* 2^(j/16) */
+
+/* For x with fmath_has_logarithm: x = 2^k m with m in 0.695..1.39, and ln m = ln c + ln(1 + r), r = (m - c) / c, where
+ * m - c is exact and |r| < 2^-6: the first term left out is below 2e-10 and less than 6e-8 of the sum. */
+inline float fmath_log_of_normal(float x)
+{
+    const uint32_t bits = fmath_to_bits(x);
+    const uint32_t offset = bits - 0x3F320000U;
+    const fmath_log_bin_t *bin = &fmath_log_bins[offset >> 18 & 31U];
+    const float k = (float)((int32_t)offset >> 23);
+    const float m = fmath_from_bits(bits - (offset & 0xFF800000U));
+    const float r = (m - bin->centre) * bin->inverse;
+    const float tail = r * r * (-0.5f + r * (1.0f / 3.0f - 0.25f * r));
+    return k * FMATH_LN2_HIGH + (bin->log + (r + (tail + k * FMATH_LN2_LOW)));
+}
+
+/* For FMATH_EXP_LOWEST <= x <= FMATH_EXP_HIGHEST: x = n ln 2 / 16 + r, exp x = 2^(n/16) (1 + r + ...), |r| < 0.022, and
+ * the first term left out is below 1e-8. */
+inline float fmath_exp_within(float x)
+{
+    const float shift = 0x1.8p+23f; /* as in fmath_round */
+    const float shifted = x * (16.0f * 0x1.715476p+0f) + shift;
+    const float n = shifted - shift;
+    const uint32_t index = fmath_to_bits(shifted);
+    const float r = (x - n * (FMATH_LN2_HIGH / 16.0f)) - n * (FMATH_LN2_LOW / 16.0f);
+    const float tail = r * r * (0.5f + r * (1.0f / 6.0f));
+    const float power = fmath_from_bits(fmath_to_bits(fmath_exp_powers[index & 15U]) + (index >> 4 << 23));
+    return power + power * (r + tail);
 }
 
 #endif
@@ -75,13 +149,36 @@ inline float fmath_round(float x)
     return (x + shift) - shift;
 }
 
-/* x with fmath_has_logarithm; NaN for anything else. Error below 1 ulp. */
+/* x with fmath_has_logarithm; NaN for anything else. Error below 2 ulp. */
 real_t fmath_log(real_t x);
 
-/* The argument is clamped to -87..88, NaN to -87, so that the result is normal and finite. Error below 1 ulp. */
-real_t fmath_exp(real_t x);
+real_t fmath_exp_clamped(real_t x);
+
+/* The argument is clamped to -87..88, NaN to -87, so that the result is normal and finite. Error below 1.5 ulp. */
+inline real_t fmath_exp(real_t x)
+{
+    return x >= FMATH_EXP_LOWEST && x <= -FMATH_EXP_LOWEST ? fmath_exp_within(x) : fmath_exp_clamped(x);
+}
 
 /* Odd, within -1..1. Error below 2 ulp. */
+#if defined(REAL_IS_DOUBLE)
 real_t fmath_tanh(real_t x);
+#else
+inline float fmath_tanh(float x)
+{
+    float magnitude = fmath_from_bits(fmath_to_bits(x) & ~FMATH_SIGN_BIT);
+    float result;
+    if (magnitude < 0.625f) {
+        /* The fifth convergent of Lambert's continued fraction x / (1 + x^2 / (3 + x^2 / (5 + ...))). */
+        float z = x * x;
+        result = magnitude - magnitude * z * ((315.0f + 14.0f * z) / (945.0f + z * (420.0f + 15.0f * z)));
+    } else {
+        /* From 9.1 on this is exactly 1 in float32; the bound also keeps the exponential's argument in range. */
+        float bounded = magnitude < 10.0f ? magnitude : 10.0f;
+        result = 1.0f - 2.0f / (fmath_exp_within(2.0f * bounded) + 1.0f);
+    }
+    return fmath_from_bits(fmath_to_bits(result) | (fmath_to_bits(x) & FMATH_SIGN_BIT));
+}
+#endif
 
 #endif

@@ -7,15 +7,19 @@ typedef int fmath_double_t;
 
 /* A build to compare with, not bit-equal everywhere: the C library's functions, within the float32 build's range. */
 
+extern real_t fmath_log_of_normal(real_t x);
+extern real_t fmath_exp_within(real_t x);
+extern real_t fmath_exp(real_t x);
+
 real_t fmath_log(real_t x)
 {
     return fmath_has_logarithm(x) ? log(x) : FMATH_NAN;
 }
 
-real_t fmath_exp(real_t x)
+real_t fmath_exp_clamped(real_t x)
 {
-    const real_t bounded = x > REAL(-87) ? x : REAL(-87);
-    return exp(bounded < REAL(88) ? bounded : REAL(88));
+    const real_t bounded = x > FMATH_EXP_LOWEST ? x : FMATH_EXP_LOWEST;
+    return exp(bounded < FMATH_EXP_HIGHEST ? bounded : FMATH_EXP_HIGHEST);
 }
 
 real_t fmath_tanh(real_t x)

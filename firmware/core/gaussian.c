@@ -4,16 +4,19 @@
 
 void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles)
 {
+    const float *drift = model->drift_per_cycle;
+    const float *variance = model->process_variance_per_cycle;
+#pragma GCC unroll 8
     for (unsigned i = 0; i < N; i++) {
-        f->x[i] += model->drift_per_cycle[i] * elapsed_cycles;
-        f->P[GAUSSIAN_PACKED_INDEX(N, i, i)] += model->process_variance_per_cycle[i] * elapsed_cycles;
+        f->x[i] += drift[i] * elapsed_cycles;
+        f->P[GAUSSIAN_PACKED_INDEX(N, i, i)] += variance[i] * elapsed_cycles;
     }
 }
 
 real_t gaussian_variance(const gaussian_t *f, const real_t *g)
 {
     real_t Pg[N];
-    gaussian_multiply(f, g, Pg);
+    gaussian_multiply(f->P, g, Pg);
     real_t sum = REAL(0);
     for (unsigned i = 0; i < N; i++) {
         sum = real_add_product(sum, g[i], Pg[i]);

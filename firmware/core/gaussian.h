@@ -24,20 +24,20 @@ typedef struct {
 void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles);
 
 /* out = P g. One pass over the triangle: an element off the diagonal counts for its row and for its column. */
-static inline void gaussian_multiply(const gaussian_t *f, const real_t *g, real_t *out)
+static inline void gaussian_multiply(const real_t *P, const real_t *g, real_t *out)
 {
-    const real_t *P = f->P;
 #pragma GCC unroll 8
-    for (unsigned i = 0; i < MODEL_N_STATES; i++) {
-        out[i] = REAL(0);
+    for (unsigned j = 0; j < MODEL_N_STATES; j++) {
+        out[j] = P[j] * g[0];
     }
 #pragma GCC unroll 8
     for (unsigned i = 0; i < MODEL_N_STATES; i++) {
-        out[i] = real_add_product(out[i], *P++, g[i]);
+        out[i] = i == 0U ? out[i] : real_add_product(out[i], *P, g[i]);
+        P++;
 #pragma GCC unroll 8
         for (unsigned j = i + 1U; j < MODEL_N_STATES; j++, P++) {
             out[i] = real_add_product(out[i], *P, g[j]);
-            out[j] = real_add_product(out[j], *P, g[i]);
+            out[j] = i == 0U ? out[j] : real_add_product(out[j], *P, g[i]);
         }
     }
 }

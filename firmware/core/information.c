@@ -1,5 +1,6 @@
 #include "information.h"
 
+#include "block_moves.h"
 #include "fmath.h"
 
 /* A pivot that elimination has left with less than this part of what was gathered is rounding. */
@@ -16,11 +17,28 @@ typedef struct {
     real_t length;       /* sum nu^2 / v */
 } information_t;
 
+/* An observation's numbers in registers, from gradient `first` on. */
+static inline observation_t load(const observation_t *row, unsigned first)
+{
+    observation_t loaded;
+    real_t number[INFORMATION_N_NUMBERS];
+    block_load(&row->gradient[first], INFORMATION_N_NUMBERS - first, number + first);
+#pragma GCC unroll 16
+    for (unsigned k = first; k < N; k++) {
+        loaded.gradient[k] = number[k];
+    }
+    loaded.weight = number[N];
+    loaded.weighted_innovation = number[N + 1U];
+    loaded.length = number[N + 2U];
+    return loaded;
+}
+
 static inline void gather_rows(information_t *sum, const observation_t *row, unsigned first, unsigned end)
 {
 #pragma GCC unroll 16
     for (unsigned k = first; k < end; k++) {
         const real_t weighted = row->gradient[k] * row->weight;
+        sum->vector[k] = real_add_product(sum->vector[k], row->gradient[k], row->weighted_innovation);
 #pragma GCC unroll 16
         for (unsigned j = k; j < N; j++) {
             sum->matrix[k][j] = real_add_product(sum->matrix[k][j], weighted, row->gradient[j]);
@@ -28,23 +46,17 @@ static inline void gather_rows(information_t *sum, const observation_t *row, uns
     }
 }
 
-static inline void gather_innovation(information_t *sum, const observation_t *row)
-{
-#pragma GCC unroll 16
-    for (unsigned k = 0; k < N; k++) {
-        sum->vector[k] = real_add_product(sum->vector[k], row->gradient[k], row->weighted_innovation);
-    }
-    sum->length += row->length;
-}
-
 static inline void gather(information_t *sum, const observation_t *observation, unsigned n_observations)
 {
-    for (unsigned i = 0; i < n_observations; i++) {
-        gather_rows(sum, &observation[i], 0, FIRST_ROWS);
+    const observation_t *end = observation + n_observations;
+    for (const observation_t *row = observation; row != end; row++) {
+        const observation_t loaded = load(row, 0);
+        gather_rows(sum, &loaded, 0, FIRST_ROWS);
     }
-    for (unsigned i = 0; i < n_observations; i++) {
-        gather_rows(sum, &observation[i], FIRST_ROWS, N);
-        gather_innovation(sum, &observation[i]);
+    for (const observation_t *row = observation; row != end; row++) {
+        const observation_t loaded = load(row, FIRST_ROWS);
+        gather_rows(sum, &loaded, FIRST_ROWS, N);
+        sum->length += loaded.length;
     }
 }
 

@@ -20,6 +20,8 @@ typedef struct {
     real_t length;
 } observation_t;
 
+#define INFORMATION_N_NUMBERS (INFORMATION_N + 3U) /* of an observation_t */
+
 /* gradient . (channels - predicted channels) was seen to be `innovation`, with independent errors of `variance`. */
 typedef struct {
     real_t gradient[MODEL_N_CHANNELS];

@@ -14,25 +14,34 @@
 #define MODEL_N_OBSERVATIONS (2U * MODEL_N_FREQUENCIES)
 #define MODEL_N_COVARIANCE   (MODEL_N_STATES * (MODEL_N_STATES + 1U) / 2U)
 
-/* Constants of a pair of rows of a layer, two each; the last layer has no multipliers, the first one no tangent
- * multipliers. */
-#define NN_BIAS               0U
-#define NN_MULTIPLIER         2U
-#define NN_TANGENT_MULTIPLIER 4U
-#define NN_ROW_CONSTANTS      6U
+/* A pair of the first layer's units: half-words, the even input or unit in the low half; zero fills up an odd number. */
+typedef struct {
+    uint32_t weight[(MODEL_N_INPUTS + 1U) / 2U][2]; /* [pair of inputs][unit] */
+    int32_t bias[2];
+    int32_t multiplier[2];
+    uint32_t tangent[MODEL_N_INPUTS];
+} nn_first_t;
 
-/* One dense layer. weight has the int8 weights as half-words in the order in which they are read: [pair of rows][pair of
- * inputs][row of the pair], the even input in the low half; zeros fill up what is odd, and after the first layer rows to
+/* A pair of rows of a further hidden layer. */
+typedef struct {
+    int32_t bias[2];
+    int32_t multiplier[2];
+    int32_t tangent_multiplier[2];
+} nn_rows_t;
+
+/* A layer after the first one. weight has the int8 weights as half-words in the order in which nn_kernel.h reads them:
+ * [pair of rows][pair of inputs][row of the pair], the even input in the low half; zeros fill up what is odd, and rows to
  * multiples of four inputs. */
 typedef struct {
     uint8_t n_in;
     uint8_t n_out;
     const uint32_t *weight;
-    const int32_t *constant; /* [pair of rows][NN_ROW_CONSTANTS] */
+    const nn_rows_t *rows; /* [pair of rows]; NULL in the last layer */
 } nn_layer_t;
 
-/* From the sums of one output to ln ohm: y = sum * scale + offset, dy/dv = sum * jacobian_scale * column scale. */
+/* From the sums of one output to ln ohm: y = (sum + bias) * scale + offset, dy/dv = sum * jacobian_scale * column scale. */
 typedef struct {
+    int32_t bias;
     float scale;
     float offset;
     float jacobian_scale;
@@ -41,18 +50,22 @@ typedef struct {
 typedef struct {
     uint8_t n_inputs;
     uint8_t n_outputs;
-    uint8_t n_layers;
+    uint8_t n_first;  /* units of the first layer */
+    uint8_t n_layers; /* after it, one at least */
     const float *input_mean;
     const float *input_scale;
-    const nn_layer_t *layer;
-    const uint32_t *tangent;   /* [pair of the first layer's units][n_inputs], the even unit in the low half */
+    const nn_first_t *first;   /* [pair of units] */
+    const nn_layer_t *layer;   /* [n_layers] */
     const nn_output_t *output; /* [n_outputs] */
     const float *jacobian_column_scale;
 } nn_t;
 
+/* The mode behind each channel that observations depend on: the network's inputs but for voltage and 1000/T, then the
+ * series terms. In the header, for GCC to know the indices. */
+static const uint8_t model_channel_mode[MODEL_N_CHANNELS] = MODEL_CHANNEL_MODES;
+
 /* An impedance in series, linear in one mode: adds coefficient[i] * mode, in ohm, to exp(network output i). */
 typedef struct {
-    uint8_t mode;
     const float *coefficient; /* [n_observations] */
 } series_term_t;
 
@@ -77,11 +90,12 @@ typedef struct {
     const float *covariance;
 } prior_t;
 
-/* Of one observation's own error, in (ln ohm)^2. */
+/* Variance of one observation's own error, in (ln ohm)^2, and whether series terms add to what is expected. */
 typedef struct {
     float inverse_variance;
     float log_variance;
-} noise_t;
+    uint32_t in_series;
+} observable_t;
 
 /* One array of the model. */
 typedef struct {
@@ -103,11 +117,10 @@ typedef struct {
     const float *trajectory_mean; /* [n_nodes][n_modes] */
     const float *trajectory_phi;  /* [n_nodes][n_modes][n_states] */
     const prior_t *prior;
-    const noise_t *noise; /* [n_observations] */
+    const observable_t *observable; /* [n_observations] */
     float voltage_std_V;
     float temperature_std_K;
     const series_term_t *series_term;
-    const uint8_t *input_mode; /* [network.n_inputs - 2]: the mode behind each network input; then voltage, 1000/T */
     nn_t network;
     const readout_t *readout;
     uint8_t model_id[8];

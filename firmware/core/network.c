@@ -93,11 +93,6 @@ void network_evaluate_batch(const nn_t *nn, const network_input_t (*input)[MODEL
 
 #else
 
-network_input_t network_read_input(const nn_t *nn, unsigned index, real_t value)
-{
-    return nn_quantise_input(nn, index, value);
-}
-
 void network_evaluate(const nn_t *nn, const network_input_t *input, network_work_t *work)
 {
     nn_evaluate(nn, input, &work->integer);

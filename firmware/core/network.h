@@ -3,6 +3,7 @@
 #ifndef EISHIL_CORE_NETWORK_H
 #define EISHIL_CORE_NETWORK_H
 
+#include "block_moves.h"
 #include "nn.h"
 
 #if defined(NETWORK_IS_REAL)
@@ -44,7 +45,14 @@ typedef struct {
 
 #endif
 
+#if defined(NETWORK_IS_REAL)
 network_input_t network_read_input(const nn_t *nn, unsigned index, real_t value);
+#else
+static inline network_input_t network_read_input(const nn_t *nn, unsigned index, real_t value)
+{
+    return nn_quantise_input(nn, index, value);
+}
+#endif
 
 /* One sample with its Jacobian. */
 void network_evaluate(const nn_t *nn, const network_input_t *input, network_work_t *work);
@@ -64,22 +72,77 @@ static inline real_t network_output(const nn_t *nn, const network_work_t *work, 
 #endif
 }
 
-static inline real_t network_gradient(const network_work_t *work, unsigned i, unsigned c)
-{
+/* Runs over the outputs of the sample in column 0 with their derivatives. */
+typedef struct {
 #if defined(NETWORK_IS_REAL)
-    return work->jacobian[i][c];
+    const real_t *output;
+    const real_t *gradient;
 #else
-    return (real_t)nn_jacobian_accumulator(&work->integer, i, c);
+    const nn_output_t *output;
+    const int32_t *sum[NN_BLOCKS];
+#endif
+} network_row_t;
+
+static inline network_row_t network_first_row(const nn_t *nn, const network_work_t *work)
+{
+    network_row_t row;
+#if defined(NETWORK_IS_REAL)
+    (void)nn;
+    row.output = work->output[0];
+    row.gradient = work->jacobian[0];
+#else
+    row.output = nn->output;
+    for (unsigned b = 0; b < NN_BLOCKS; b++) {
+        row.sum[b] = work->integer.sum[b].sum;
+    }
+#endif
+    return row;
+}
+
+static inline void network_next_row(network_row_t *row)
+{
+    row->output++;
+#if defined(NETWORK_IS_REAL)
+    row->gradient += MODEL_N_INPUTS;
+#else
+#pragma GCC unroll 8
+    for (unsigned b = 0; b < NN_BLOCKS; b++) {
+        row->sum[b] += NN_WIDTH(b);
+    }
 #endif
 }
 
-static inline real_t network_row_scale(const nn_t *nn, unsigned i)
+static inline real_t network_row_output(const network_row_t *row)
 {
 #if defined(NETWORK_IS_REAL)
-    (void)nn, (void)i;
+    return *row->output;
+#else
+    return (real_t)(row->sum[0][0] + row->output->bias) * row->output->scale + row->output->offset;
+#endif
+}
+
+/* Derivatives by the inputs [n_inputs], without the row's and the columns' scales. */
+static inline void network_row_gradient(const network_row_t *row, real_t *gradient)
+{
+#if defined(NETWORK_IS_REAL)
+    block_load(row->gradient, MODEL_N_INPUTS, gradient);
+#else
+#pragma GCC unroll 8
+    for (unsigned b = 0; b < NN_BLOCKS; b++) {
+        const unsigned first = b == 0U ? 1U : 0U; /* column 0 is the output itself */
+        const unsigned left = NN_LEFT(b) < NN_BLOCK ? NN_LEFT(b) : NN_BLOCK;
+        block_load_integers(row->sum[b] + first, left - first, gradient + b * NN_BLOCK + first - 1U);
+    }
+#endif
+}
+
+static inline real_t network_row_scale(const network_row_t *row)
+{
+#if defined(NETWORK_IS_REAL)
+    (void)row;
     return REAL(1);
 #else
-    return nn->output[i].jacobian_scale;
+    return row->output->jacobian_scale;
 #endif
 }
 

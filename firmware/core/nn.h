@@ -2,7 +2,11 @@
 #ifndef EISHIL_CORE_NN_H
 #define EISHIL_CORE_NN_H
 
+#include "fmath.h"
 #include "nn_kernel.h"
+
+#define NN_INPUT_MIN (-2048.0f)
+#define NN_INPUT_MAX 2047.0f
 
 #define NN_COLUMNS (1U + MODEL_N_INPUTS)
 #define NN_BLOCKS  ((NN_COLUMNS + NN_BLOCK - 1U) / NN_BLOCK)
@@ -19,7 +23,13 @@ typedef struct {
 } nn_work_t;
 
 /* Q11 input of one network input; ties to even, saturated to 12 bits. */
-int32_t nn_quantise_input(const nn_t *nn, unsigned index, real_t value);
+inline int32_t nn_quantise_input(const nn_t *nn, unsigned index, real_t value)
+{
+    const float scaled = ((float)value - nn->input_mean[index]) * nn->input_scale[index];
+    /* Between integers, clamping first gives what rounding first would; it also bounds the rounding's argument. */
+    const float above = scaled > NN_INPUT_MIN ? scaled : NN_INPUT_MIN;
+    return (int32_t)fmath_round(above < NN_INPUT_MAX ? above : NN_INPUT_MAX);
+}
 
 /* tanh of a Q11 argument, Q11; the argument is clamped to -16384..16383. */
 int32_t nn_tanh_q11(int32_t argument);
@@ -33,15 +43,14 @@ void nn_evaluate_batch(const nn_t *nn, const int32_t (*input)[MODEL_N_INPUTS], u
 /* Accumulator of output i, bias included, of sample `column` (0 after nn_evaluate). */
 inline int32_t nn_accumulator(const nn_t *nn, const nn_work_t *work, unsigned i, unsigned column)
 {
-    const int32_t *constant = nn->layer[nn->n_layers - 1U].constant + NN_ROW_CONSTANTS * (i / 2U);
-    return constant[NN_BIAS + i % 2U] + work->sum[0].sum[(i / 2U * work->width + column) * 2U + i % 2U];
+    return nn->output[i].bias + work->sum[0].sum[i * work->width + column];
 }
 
 /* Accumulator of the derivative of output i by input c. */
 inline int32_t nn_jacobian_accumulator(const nn_work_t *work, unsigned i, unsigned c)
 {
     const unsigned block = (1U + c) / NN_BLOCK;
-    return work->sum[block].sum[(i / 2U * NN_WIDTH(block) + (1U + c) % NN_BLOCK) * 2U + i % 2U];
+    return work->sum[block].sum[i * NN_WIDTH(block) + (1U + c) % NN_BLOCK];
 }
 
 /* Output i in ln ohm, and its derivative by input c in ln ohm per unit of that input. */

@@ -11,13 +11,14 @@ void nn_kernel_multiply(const nn_layer_t *layer, const nn_block_t *in, unsigned 
     const uint32_t *weight = layer->weight;
     int32_t *sum = out->sum;
     for (unsigned i = 0; i < NN_PAIRS(layer->n_out); i++, weight += 2U * n_pairs) {
-        for (unsigned c = 0; c < width; c++, sum += 2) {
-            sum[0] = sum[1] = 0;
+        for (unsigned c = 0; c < width; c++) {
+            sum[c] = sum[width + c] = 0;
             for (unsigned j = 0; j < n_pairs; j++) {
-                sum[0] = nn_multiply_pair(weight[2U * j], in->pair[j * width + c], sum[0]);
-                sum[1] = nn_multiply_pair(weight[2U * j + 1U], in->pair[j * width + c], sum[1]);
+                sum[c] = nn_multiply_pair(weight[2U * j], in->pair[j * width + c], sum[c]);
+                sum[width + c] = nn_multiply_pair(weight[2U * j + 1U], in->pair[j * width + c], sum[width + c]);
             }
         }
+        sum += 2U * width;
     }
 }
 

@@ -26,7 +26,7 @@ typedef struct {
     uint32_t pair[NN_WEIGHT_PAIRS(MODEL_MAX_WIDTH) * NN_BLOCK];
 } nn_block_t;
 
-/* Sums of a layer: [pair of rows][width][row of the pair]. */
+/* Sums of a layer: [row][width]. */
 typedef struct {
     int32_t sum[NN_PAIRS(MODEL_MAX_ROWS) * NN_BLOCK * 2U];
 } nn_sums_t;
@@ -92,7 +92,7 @@ static inline int32_t nn_one_minus_square(int32_t activation)
 }
 
 /* low half of the entry times f, plus c */
-static inline int32_t nn_multiply_low(uint32_t entry, uint32_t f, int32_t c)
+static inline int32_t nn_multiply_low(int32_t entry, int32_t f, int32_t c)
 {
     int32_t result;
     __asm__("smlabb %0, %1, %2, %3" : "=r"(result) : "r"(entry), "r"(f), "r"(c));
@@ -105,7 +105,20 @@ static inline int32_t nn_clamp_argument(int32_t argument)
     return argument;
 }
 
+/* Without the assembly GCC adds to every index what the table's middle lies from its beginning. */
+static inline int32_t nn_tanh_entry(int32_t index)
+{
+    const int32_t *middle = nn_tanh_middle;
+    __asm__("" : "+r"(middle));
+    return middle[index];
+}
+
 #else
+
+static inline int32_t nn_tanh_entry(int32_t index)
+{
+    return nn_tanh_middle[index];
+}
 
 static inline uint32_t nn_pack(int32_t low, int32_t high)
 {
@@ -135,9 +148,9 @@ static inline int32_t nn_one_minus_square(int32_t activation)
     return (1 << 22) - activation * activation;
 }
 
-static inline int32_t nn_multiply_low(uint32_t entry, uint32_t f, int32_t c)
+static inline int32_t nn_multiply_low(int32_t entry, int32_t f, int32_t c)
 {
-    return nn_low(entry) * (int32_t)f + c;
+    return nn_low((uint32_t)entry) * f + c;
 }
 
 static inline int32_t nn_clamp_argument(int32_t argument)
@@ -152,9 +165,9 @@ static inline int32_t nn_clamp_argument(int32_t argument)
 static inline int32_t nn_tanh(int32_t argument)
 {
     const int32_t clamped = nn_clamp_argument(argument);
-    const int32_t entry = (int32_t)nn_tanh_table[NN_TANH_MIDDLE + (clamped >> 6)];
+    const int32_t entry = nn_tanh_entry(clamped >> 6);
     /* 64 T + D f + 512. Only D = 2^10 reaches into T's bits, and one more than the 512 changes no result there. */
-    return (nn_multiply_low((uint32_t)entry, (uint32_t)clamped & 63U, 512) + (entry >> 10)) >> 10;
+    return (nn_multiply_low(entry, clamped & 63, 512) + (entry >> 10)) >> 10;
 }
 
 /* Derivative of tanh from its value, in Q30. */

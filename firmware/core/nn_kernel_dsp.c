@@ -41,11 +41,16 @@ typedef struct {
     "vmov r3, %[skip]\n\t"                                                                                             \
     "sub r2, r2, r3\n\t"                                                                                               \
     "vmov %[skip], r2\n\t"
+/* Where every layer takes all steps nothing is skipped. */
+#if MODEL_FAN_IN == 32U
+#define ENTER_STEPS "1:\n\t"
+#else
 #define ENTER_STEPS                                                                                                    \
     "vmov r2, %[skip]\n\t"                                                                                             \
     "mov pc, r2\n\t"                                                                                                   \
     ".balign 4\n"                                                                                                      \
     "1:\n\t"
+#endif
 #define NEXT_ROWS                                                                                                      \
     "vmov r2, %[weight_end]\n\t"                                                                                       \
     "cmp r0, r2\n\t"                                                                                                   \
@@ -62,11 +67,11 @@ typedef struct {
 #define LOAD_TWO     "ldrd r12, lr, [r1], #8\n\t"
 #define LOAD_THREE   "ldm r1!, {r10, r11, r12}\n\t"
 #define STEP_4(column)                                                                                                 \
-    LOAD_WEIGHTS LOAD_TWO column("r12", "r4", "r5") column("lr", "r6", "r7")                                           \
-        LOAD_TWO column("r12", "r8", "r9") column("lr", "r10", "r11")
+    LOAD_WEIGHTS LOAD_TWO column("r12", "r4", "r8") column("lr", "r5", "r9")                                           \
+        LOAD_TWO column("r12", "r6", "r10") column("lr", "r7", "r11")
 #define STEP_4_BYTES 44U
 #define STEP_3(column)                                                                                                 \
-    LOAD_WEIGHTS LOAD_THREE column("r10", "r4", "r5") column("r11", "r6", "r7") column("r12", "r8", "r9")
+    LOAD_WEIGHTS LOAD_THREE column("r10", "r4", "r7") column("r11", "r5", "r8") column("r12", "r6", "r9")
 #define STEP_3_BYTES 32U
 
 static void multiply_4(const job_t *job)

@@ -1,5 +1,6 @@
 #include "observation.h"
 
+#include "block_moves.h"
 #include "fmath.h"
 
 #define N_MODE_INPUTS (MODEL_N_INPUTS - 2U)
@@ -7,12 +8,19 @@
 void observation_take_usable(const model_t *model, const float *z_real_ohm, const float *z_imag_ohm,
                              uint32_t valid_mask, real_t *z)
 {
-    const unsigned n_frequencies = model->n_frequencies;
-    for (unsigned k = 0; k < n_frequencies; k++) {
-        const bool measured =
-            (valid_mask >> k & 1U) != 0U && fmath_has_logarithm(z_real_ohm[k]) && fmath_is_finite(z_imag_ohm[k]);
-        z[k] = measured ? z_real_ohm[k] : FMATH_NAN;
-        z[n_frequencies + k] = measured && fmath_has_logarithm(-z_imag_ohm[k]) ? -z_imag_ohm[k] : FMATH_NAN;
+    const unsigned n_frequencies = MODEL_N_FREQUENCIES;
+    (void)model;
+    for (unsigned k = 0; k < n_frequencies; k++, valid_mask >>= 1) {
+        const float real_ohm = z_real_ohm[k];
+        const float imag_ohm = z_imag_ohm[k];
+        z[k] = z[n_frequencies + k] = REAL(0);
+        if ((valid_mask & 1U) == 0U || !fmath_has_logarithm(real_ohm) || !fmath_is_finite(imag_ohm)) {
+            continue;
+        }
+        z[k] = real_ohm;
+        if (fmath_has_logarithm(-imag_ohm)) {
+            z[n_frequencies + k] = -imag_ohm;
+        }
     }
 }
 
@@ -22,8 +30,9 @@ void observation_read_inputs(const model_t *model, const trajectory_t *trajector
     const nn_t *nn = &model->network;
     const unsigned n_mode_inputs = N_MODE_INPUTS;
     trajectory_map_state(trajectory, state, modes);
+#pragma GCC unroll 8
     for (unsigned c = 0; c < n_mode_inputs; c++) {
-        input[c] = network_read_input(nn, c, modes[model->input_mode[c]]);
+        input[c] = network_read_input(nn, c, modes[model_channel_mode[c]]);
     }
     input[N_MODE_INPUTS] = network_read_input(nn, N_MODE_INPUTS, conditions->voltage_V);
     input[N_MODE_INPUTS + 1U] = network_read_input(nn, N_MODE_INPUTS + 1U, REAL(1000) / conditions->temperature_K);
@@ -37,116 +46,123 @@ void observation_predict(const model_t *model, const trajectory_t *trajectory, c
     network_evaluate(&model->network, input, work);
 }
 
-static inline real_t square(real_t x)
-{
-    return x * x;
-}
-
 void observation_context_std(const model_t *model, const conditions_t *conditions, real_t *std)
 {
     const nn_t *nn = &model->network;
     std[0] = network_column_scale(nn, N_MODE_INPUTS) * model->voltage_std_V;
     std[1] = network_column_scale(nn, N_MODE_INPUTS + 1U) * model->temperature_std_K *
-             (REAL(1000) / square(conditions->temperature_K));
+             (REAL(1000) / (conditions->temperature_K * conditions->temperature_K));
 }
 
 /* ln(measured / expected) without leaving the range on the way. */
-static real_t log_ratio(real_t measured, real_t expected)
+static inline real_t log_ratio(real_t measured, real_t expected, real_t inverse)
 {
-    const real_t ratio = fmath_log(measured / expected);
-    return fmath_is_finite(ratio) ? ratio : fmath_log(measured) - fmath_log(expected);
+    const real_t ratio = measured * inverse;
+    return fmath_has_logarithm(ratio) ? fmath_log_of_normal(ratio) : fmath_log(measured) - fmath_log(expected);
 }
 
-/* How one observation hangs together with the network's output y: dh/dy, and the innovation. */
-typedef struct {
-    real_t by_output;
-    real_t innovation;
-} link_t;
-
-/* Expected impedance l = exp(y) + terms: dh/dy = exp(y) / l, dh/d(mode) = coefficient / l, and the latter in units of
- * dh/dy times the network's row scale. False where l is not positive. */
-static inline bool add_series_terms(const model_t *model, const real_t *modes, unsigned i, real_t y, real_t z,
-                                    link_t *link, real_t *gradient)
+/* Sum of the series terms of observation i, in ohm. */
+static inline real_t sum_series_terms(const model_t *model, const real_t *modes, unsigned i)
 {
     const unsigned n_terms = MODEL_N_SERIES_TERMS;
     real_t series_ohm = REAL(0);
-    bool any = false;
+#pragma GCC unroll 4
     for (unsigned t = 0; t < n_terms; t++) {
-        const series_term_t *term = &model->series_term[t];
-        const real_t coefficient = term->coefficient[i];
-        gradient[t] = coefficient;
-        if (coefficient != REAL(0)) {
-            series_ohm += coefficient * modes[term->mode];
-            any = true;
-        }
+        series_ohm = real_add_product(series_ohm, model->series_term[t].coefficient[i],
+                                      modes[model_channel_mode[N_MODE_INPUTS + t]]);
     }
-    if (!any) {
-        *link = (link_t){REAL(1), fmath_log(z) - y};
+    return series_ohm;
+}
+
+bool observation_expect(const model_t *model, const real_t *modes, unsigned i, real_t y, real_t *h)
+{
+    *h = y;
+    if (model->observable[i].in_series == 0U) {
         return true;
     }
-    const real_t network_ohm = fmath_exp(y);
-    const real_t total_ohm = network_ohm + series_ohm;
+    *h = fmath_log(fmath_exp(y) + sum_series_terms(model, modes, i));
+    return fmath_is_finite(*h);
+}
+
+/* What an observation_t needs besides the network's gradient. */
+typedef struct {
+    real_t by_term[MODEL_N_SERIES_TERMS + 1U]; /* and one more, for there to be one */
+    real_t scale;                              /* dh/dy times the network's row scale */
+    real_t innovation;
+} link_t;
+
+/* An observation without series terms: h = y. */
+static inline link_t link_plain(const network_row_t *output, real_t z)
+{
+    link_t link = {.scale = network_row_scale(output)};
+    link.innovation = fmath_log_of_normal(z) - network_row_output(output);
+    return link;
+}
+
+/* One with: l = exp(y) + series, dh/dy = exp(y) / l, dh/d(mode) = coefficient / l. False where l is not positive. */
+static inline bool link_in_series(const model_t *model, const network_row_t *output, const real_t *modes, unsigned i,
+                                  real_t z, link_t *link)
+{
+    const unsigned n_terms = MODEL_N_SERIES_TERMS;
+    const real_t network_ohm = fmath_exp(network_row_output(output));
+    const real_t total_ohm = network_ohm + sum_series_terms(model, modes, i);
     if (!fmath_has_logarithm(total_ohm)) {
         return false;
     }
-    *link = (link_t){network_ohm / total_ohm, log_ratio(z, total_ohm)};
-    const real_t factor = REAL(1) / (network_ohm * network_row_scale(&model->network, i));
+    const real_t inverse = REAL(1) / total_ohm;
+    const real_t scaled_ohm = network_ohm * network_row_scale(output);
+    const real_t factor = REAL(1) / scaled_ohm;
+    link->innovation = log_ratio(z, total_ohm, inverse);
+    link->scale = scaled_ohm * inverse;
+#pragma GCC unroll 4
     for (unsigned t = 0; t < n_terms; t++) {
-        gradient[t] *= factor;
+        link->by_term[t] = model->series_term[t].coefficient[i] * factor;
     }
     return true;
 }
 
-bool observation_expect(const model_t *model, const real_t *modes, unsigned i, real_t y, expectation_t *out)
+static inline void write_observation(const network_row_t *output, const link_t *link, real_t inverse_variance,
+                                     observation_t *out)
 {
-    link_t link;
-    real_t unused[MODEL_N_CHANNELS];
-    if (!add_series_terms(model, modes, i, y, REAL(1), &link, unused)) {
-        return false;
+    const unsigned n_terms = MODEL_N_SERIES_TERMS;
+    real_t gradient[MODEL_N_INPUTS];
+    real_t number[INFORMATION_N_NUMBERS];
+    network_row_gradient(output, gradient);
+#pragma GCC unroll 16
+    for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
+        number[(c + INFORMATION_N_CONTEXTS) % MODEL_N_INPUTS] = gradient[c];
     }
-    *out = (expectation_t){.h = -link.innovation, .by_output = link.by_output};
-    return true;
-}
-
-/* False where there is no expectation. */
-static inline bool linearise(const model_t *model, const network_work_t *work, const real_t *modes, unsigned i,
-                             real_t z, observation_t *row)
-{
-    const nn_t *nn = &model->network;
-    const unsigned n_mode_inputs = N_MODE_INPUTS;
-    const real_t inverse_variance = model->noise[i].inverse_variance;
-    real_t *by_mode = row->gradient + INFORMATION_N_CONTEXTS;
-    link_t link;
-    if (!add_series_terms(model, modes, i, network_output(nn, work, i, 0), z, &link, by_mode + N_MODE_INPUTS)) {
-        return false;
+#pragma GCC unroll 4
+    for (unsigned k = MODEL_N_INPUTS; k < INFORMATION_N; k++) {
+        number[k] = k - MODEL_N_INPUTS < n_terms ? link->by_term[k - MODEL_N_INPUTS] : REAL(0);
     }
-    row->gradient[0] = network_gradient(work, i, N_MODE_INPUTS);
-    row->gradient[1] = network_gradient(work, i, N_MODE_INPUTS + 1U);
-#pragma GCC unroll 8
-    for (unsigned c = 0; c < n_mode_inputs; c++) {
-        by_mode[c] = network_gradient(work, i, c);
-    }
-    const real_t scale = network_row_scale(nn, i) * link.by_output;
-    const real_t weight = scale * inverse_variance;
-    row->weight = weight * scale;
-    row->weighted_innovation = weight * link.innovation;
-    row->length = square(link.innovation) * inverse_variance;
-    return true;
+    const real_t weight = link->scale * inverse_variance;
+    number[INFORMATION_N] = weight * link->scale;
+    number[INFORMATION_N + 1U] = weight * link->innovation;
+    number[INFORMATION_N + 2U] = link->innovation * link->innovation * inverse_variance;
+    block_store(out->gradient, INFORMATION_N_NUMBERS, number);
 }
 
 unsigned observation_linearise(const model_t *model, const network_work_t *work, const real_t *modes, const real_t *z,
                                observation_t *out, real_t *log_det)
 {
-    unsigned n_used = 0;
-    *log_det = REAL(0);
-    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
-        if (!fmath_is_finite(z[i]) || !linearise(model, work, modes, i, z[i], &out[n_used])) {
+    const observation_t *const first = out;
+    const observable_t *observable = model->observable;
+    network_row_t output = network_first_row(&model->network, work);
+    real_t sum = REAL(0);
+    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, observable++, network_next_row(&output)) {
+        link_t link;
+        if (!fmath_is_positive(z[i])) {
             continue;
         }
-        n_used++;
-        if (MODEL_N_PRIORS > 1U) {
-            *log_det += model->noise[i].log_variance;
+        if (observable->in_series == 0U) {
+            link = link_plain(&output, z[i]);
+        } else if (!link_in_series(model, &output, modes, i, z[i], &link)) {
+            continue;
         }
+        write_observation(&output, &link, observable->inverse_variance, out++);
+        sum += MODEL_N_PRIORS > 1U ? observable->log_variance : REAL(0);
     }
-    return n_used;
+    *log_det = sum;
+    return (unsigned)(out - first);
 }

@@ -14,7 +14,7 @@ typedef struct {
     real_t temperature_K;
 } conditions_t;
 
-/* z [n_observations]: Re Z and then -Im Z in ohm; NaN where the observation is left out. */
+/* z [n_observations]: Re Z and then -Im Z in ohm; 0 where the observation is left out. */
 void observation_take_usable(const model_t *model, const float *z_real_ohm, const float *z_imag_ohm,
                              uint32_t valid_mask, real_t *z);
 
@@ -26,14 +26,9 @@ void observation_read_inputs(const model_t *model, const trajectory_t *trajector
 void observation_predict(const model_t *model, const trajectory_t *trajectory, const real_t *state,
                          const conditions_t *conditions, real_t *modes, network_work_t *work);
 
-/* What is expected in place of one observation: its logarithm h, and dh/dy by the network's output y. */
-typedef struct {
-    real_t h;
-    real_t by_output;
-} expectation_t;
-
-/* False where the expected impedance is not positive. */
-bool observation_expect(const model_t *model, const real_t *modes, unsigned i, real_t y, expectation_t *out);
+/* Logarithm *h of what is expected in place of observation i where the network says y. False where that is not
+ * positive. */
+bool observation_expect(const model_t *model, const real_t *modes, unsigned i, real_t y, real_t *h);
 
 /* Standard deviations [INFORMATION_N_CONTEXTS] of the errors of voltage and temperature, in units of the Jacobian's
  * columns. */

@@ -29,8 +29,7 @@ static void interpolate(const float *lower, unsigned n, real_t position, real_t 
 
 void trajectory_interpolate(trajectory_t *t, const model_t *model, real_t cycles)
 {
-    t->is_identity = model->n_nodes == 0U;
-    if (t->is_identity) {
+    if (!MODEL_IS_LATENT) {
         return;
     }
     const unsigned n_phi = MODEL_N_MODES * MODEL_N_STATES;
@@ -42,7 +41,7 @@ void trajectory_interpolate(trajectory_t *t, const model_t *model, real_t cycles
 
 void trajectory_map_state(const trajectory_t *t, const real_t *state, real_t *modes)
 {
-    if (t->is_identity) {
+    if (!MODEL_IS_LATENT) {
         memcpy(modes, state, MODEL_N_STATES * sizeof *modes);
         return;
     }
@@ -58,7 +57,7 @@ void trajectory_map_state(const trajectory_t *t, const real_t *state, real_t *mo
 
 void trajectory_map_gradient(const trajectory_t *t, const real_t *by_modes, real_t *by_state)
 {
-    if (t->is_identity) {
+    if (!MODEL_IS_LATENT) {
         memcpy(by_state, by_modes, MODEL_N_STATES * sizeof *by_state);
         return;
     }

@@ -5,9 +5,8 @@
 
 #include "model.h"
 
-/* The map at one cycle count. With the identity the arrays are not set. */
+/* The map at one cycle count. With the identity (MODEL_IS_LATENT 0) nothing is set. */
 typedef struct {
-    bool is_identity;
     real_t mean[MODEL_N_MODES];
     real_t phi[MODEL_N_MODES][MODEL_N_STATES];
 } trajectory_t;

@@ -35,22 +35,34 @@ static void place_point(const gaussian_t *f, const ukf_work_t *work, unsigned s,
 }
 
 /* h at point s, from sample `column` of the network. Leaves out what does not exist there. */
-static void expect(const model_t *model, const network_work_t *network, const real_t *modes, const real_t *context_std,
-                   unsigned s, unsigned column, ukf_work_t *work)
+static void expect(const model_t *model, const network_work_t *network, const real_t *modes, unsigned s,
+                   unsigned column, ukf_work_t *work)
 {
-    const nn_t *nn = &model->network;
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
-        expectation_t expectation;
+        if (work->used[i]) {
+            const real_t y = network_output(&model->network, network, i, column);
+            work->used[i] = observation_expect(model, modes, i, y, &work->mixture[i][N_CONTEXTS + s]);
+        }
+    }
+}
+
+/* The columns of the context's errors, once h is there at the centre: dh/dy = exp(y) / l = exp(y - h). */
+static void expect_context(const model_t *model, const network_work_t *network, const conditions_t *conditions,
+                           ukf_work_t *work)
+{
+    real_t std[N_CONTEXTS];
+    observation_context_std(model, conditions, std);
+    network_row_t row = network_first_row(&model->network, network);
+    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, network_next_row(&row)) {
+        real_t *mixture = work->mixture[i];
         if (!work->used[i]) {
             continue;
         }
-        const real_t y = network_output(nn, network, i, column);
-        work->used[i] = observation_expect(model, modes, i, y, &expectation);
-        real_t *mixture = work->mixture[i];
-        mixture[N_CONTEXTS + s] = expectation.h;
-        for (unsigned c = 0; s == 0U && c < N_CONTEXTS; c++) {
-            const real_t scale = network_row_scale(nn, i) * expectation.by_output * context_std[c];
-            mixture[c] = network_gradient(network, i, MODEL_N_INPUTS - N_CONTEXTS + c) * scale;
+        const real_t scale = network_row_scale(&row) * fmath_exp(network_row_output(&row) - mixture[N_CONTEXTS]);
+        real_t gradient[MODEL_N_INPUTS];
+        network_row_gradient(&row, gradient);
+        for (unsigned c = 0; c < N_CONTEXTS; c++) {
+            mixture[c] = gradient[MODEL_N_INPUTS - N_CONTEXTS + c] * scale * std[c];
         }
     }
 }
@@ -61,10 +73,9 @@ static void expect_points(const gaussian_t *f, const model_t *model, const traje
     real_t point[N];
     real_t modes[NN_BLOCK][MODEL_N_MODES];
     network_input_t input[NN_BLOCK][MODEL_N_INPUTS];
-    real_t context_std[N_CONTEXTS];
-    observation_context_std(model, conditions, context_std);
     observation_predict(model, trajectory, f->x, conditions, modes[0], network);
-    expect(model, network, modes[0], context_std, 0, 0, work);
+    expect(model, network, modes[0], 0, 0, work);
+    expect_context(model, network, conditions, work);
     for (unsigned s = 1; s < UKF_N_POINTS; s += NN_BLOCK) {
         const unsigned n_points = UKF_N_POINTS - s < NN_BLOCK ? UKF_N_POINTS - s : NN_BLOCK;
         for (unsigned c = 0; c < n_points; c++) {
@@ -73,7 +84,7 @@ static void expect_points(const gaussian_t *f, const model_t *model, const traje
         }
         network_evaluate_batch(&model->network, (const network_input_t(*)[MODEL_N_INPUTS])input, n_points, network);
         for (unsigned c = 0; c < n_points; c++) {
-            expect(model, network, modes[c], context_std, s + c, c, work);
+            expect(model, network, modes[c], s + c, c, work);
         }
     }
 }
@@ -114,7 +125,7 @@ static void gather(const model_t *model, const real_t *z, ukf_work_t *work, evid
             continue;
         }
         const real_t nu = fmath_log(z[i]) - take_deviations(y + N_CONTEXTS);
-        const real_t weight = model->noise[i].inverse_variance;
+        const real_t weight = model->observable[i].inverse_variance;
         for (unsigned k = 0; k < UKF_N; k++) {
             const real_t weighted = weight * y[k];
             work->vector[k] += weighted * nu;
@@ -124,7 +135,7 @@ static void gather(const model_t *model, const real_t *z, ukf_work_t *work, evid
         }
         evidence->n_used++;
         evidence->nis += nu * nu * weight;
-        evidence->log_det += MODEL_N_PRIORS > 1U ? model->noise[i].log_variance : REAL(0);
+        evidence->log_det += MODEL_N_PRIORS > 1U ? model->observable[i].log_variance : REAL(0);
     }
 }
 
@@ -181,7 +192,7 @@ bool ukf_update(gaussian_t *f, const model_t *model, const trajectory_t *traject
         return false;
     }
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
-        work->used[i] = fmath_is_finite(z[i]);
+        work->used[i] = fmath_is_positive(z[i]);
     }
     expect_points(f, model, trajectory, conditions, network, work);
     gather(model, z, work, evidence);

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eishil.errors import RecipeError
 
 LINE_LENGTH = 120
+Numbers = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.uint32]
 INTEGER_BITS = {"int8_t": 8, "uint8_t": 8, "int16_t": 16, "int32_t": 32}
 
 
@@ -29,24 +30,27 @@ class Source:
         words = [float_literal(name, value) for value in flat]
         return self._array(name, "float", words, np.asarray(flat, "<f4").tobytes())
 
-    def records(self, name: str, c_type: str, rows: NDArray[np.float64]) -> str:
-        """An array of structures of floats: rows (n, k)."""
-        words = [f"{{{', '.join(float_literal(name, value) for value in row)}}}" for row in rows.tolist()]
-        return self._array(name, c_type, words, rows.astype("<f4").tobytes())
-
     def integers(self, name: str, c_type: str, values: object) -> str:
         flat = np.ravel(np.asarray(values, dtype=object)).tolist()
         words = [integer_literal(name, c_type, value) for value in flat]
         little_endian = np.dtype(c_type.removesuffix("_t")).newbyteorder("<")
         return self._array(name, c_type, words, np.asarray(flat, little_endian).tobytes())
 
-    def halves(self, name: str, low: object, high: object) -> str:
-        """Words of two int16 each, in hexadecimal."""
-        halves = [np.ravel(np.asarray(values, dtype=object)).tolist() for values in (low, high)]
-        for value in (value for values in halves for value in values):
-            integer_literal(name, "int16_t", value)
-        flat = [(bottom & 0xFFFF) | (top & 0xFFFF) << 16 for bottom, top in zip(*halves, strict=True)]
-        return self._array(name, "uint32_t", [f"0x{word:08x}" for word in flat], np.asarray(flat, "<u4").tobytes())
+    def words(self, name: str, values: NDArray[np.uint32]) -> str:
+        """32-bit words in hexadecimal."""
+        flat = np.ravel(values)
+        return self._array(
+            name, "uint32_t", [f"0x{value:08x}" for value in flat.tolist()], flat.astype("<u4").tobytes()
+        )
+
+    def records(self, name: str, c_type: str, fields: Sequence[Numbers]) -> str:
+        """An array of structures of 32-bit numbers: each field (n, ...), float64 for float, uint32, else int32."""
+        encoded = [_encoded(name, field) for field in fields]
+        rows = [
+            ", ".join(_braced(field) for field in row) for row in zip(*(words for words, _ in encoded), strict=True)
+        ]
+        data = np.concatenate([values.reshape(len(values), -1) for _, values in encoded], axis=1)
+        return self._array(name, c_type, [f"{{{row}}}" for row in rows], data.tobytes())
 
     def structs(self, name: str, c_type: str, rows: Sequence[Mapping[str, str]]) -> str:
         if not rows:
@@ -63,6 +67,23 @@ class Source:
         return name
 
 
+def _encoded(name: str, field: Numbers) -> tuple[NDArray[np.object_], NDArray[np.uint32]]:
+    """Literals and bits, both of the field's shape."""
+    if field.dtype == np.float64:
+        literals, bits = [float_literal(name, value) for value in field.flat], field.astype("<f4").view("<u4")
+    elif field.dtype == np.uint32:
+        literals, bits = [f"0x{value:08x}" for value in field.flat], field.astype("<u4")
+    else:
+        literals = [integer_literal(name, "int32_t", int(value)) for value in field.flat]
+        bits = field.astype("<i4").view("<u4")
+    return np.array(literals, object).reshape(field.shape), bits
+
+
+def _braced(literals: NDArray[np.object_] | str) -> str:
+    """Nested initialiser."""
+    return literals if isinstance(literals, str) else "{" + ", ".join(_braced(value) for value in literals) + "}"
+
+
 def initialiser(fields: Mapping[str, str], indent: int) -> str:
     space = " " * indent
     body = "".join(f"{space}.{name} = {value},\n" for name, value in fields.items())
@@ -73,7 +94,7 @@ def wrapped(words: Iterable[str]) -> str:
     lines = []
     line = "   "
     for word in words:
-        if len(line) + len(word) + 2 > LINE_LENGTH:
+        if line.strip() and len(line) + len(word) + 2 > LINE_LENGTH:
             lines.append(line + "\n")
             line = "   "
         line += f" {word},"

@@ -18,7 +18,8 @@ def test_generated_model_is_intact(case: Case) -> None:
 
 def test_every_array_is_covered(case: Case) -> None:
     text = codegen.model_source(case.model)
-    arrays = re.findall(r"static const (?:float|u?int\d+_t|noise_t|nn_output_t) (\w+)\[\]", text)
+    number = r"float|u?int\d+_t|observable_t|nn_output_t|nn_first_t|nn_rows_t"
+    arrays = re.findall(rf"static (?:const|MODEL_WEIGHT) (?:{number}) (\w+)\[\]", text)
     assert re.findall(r"\{(\w+), sizeof \w+\}", text) == arrays
     c = case.core.model
     assert c.n_blocks == len(arrays)
