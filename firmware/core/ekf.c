@@ -4,11 +4,13 @@
 #include "network.h"
 
 #define N MODEL_N_STATES
+/* A small covariance stands in registers during all updates. */
+#define SMALL (MODEL_N_STATES <= 5U)
 
 static inline real_t inner(const real_t *a, const real_t *b)
 {
     real_t sum = REAL(0);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (unsigned i = 0; i < N; i++) {
         sum = real_add_product(sum, a[i], b[i]);
     }
@@ -21,7 +23,7 @@ static inline void map_gradient(const model_t *model, const trajectory_t *trajec
 {
     const unsigned n_mode_inputs = MODEL_N_INPUTS - 2U;
     real_t by_mode[MODEL_N_MODES];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (unsigned p = 0; p < MODEL_N_MODES; p++) {
         by_mode[p] = REAL(0);
     }
@@ -45,11 +47,11 @@ static inline void map_gradient(const model_t *model, const trajectory_t *trajec
 static inline void subtract_gain(real_t *P, const real_t *PHt, real_t S, real_t scaled, real_t *dx)
 {
     const real_t inverse = REAL(1) / S;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (unsigned i = 0; i < N; i++) {
         const real_t K = PHt[i] * inverse;
         dx[i] = real_add_product(dx[i], PHt[i], scaled);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
         for (unsigned j = i; j < N; j++, P++) {
             *P = real_subtract_product(*P, K, PHt[j]);
         }
@@ -61,7 +63,11 @@ static inline bool update_scalar(real_t *P, const pseudo_observation_t *seen, co
                                  real_t *log_det)
 {
     real_t PHt[N];
+#if SMALL
+    gaussian_multiply_inline(P, H, PHt);
+#else
     gaussian_multiply(P, H, PHt);
+#endif
     const real_t S = inner(H, PHt) + seen->variance;
     if (!(S >= FMATH_SMALLEST_NORMAL) || !fmath_is_finite(S)) {
         return false;
@@ -80,8 +86,7 @@ static inline bool update_all(gaussian_t *f, const model_t *model, const traject
                               const pseudo_observation_t *seen, unsigned n_seen, real_t *nis, real_t *log_det)
 {
     real_t dx[N] = {REAL(0)};
-#if MODEL_N_STATES <= 5U
-    /* A small P stands in registers meanwhile. */
+#if SMALL
     real_t P[MODEL_N_COVARIANCE];
 #pragma GCC unroll 16
     for (unsigned i = 0; i < MODEL_N_COVARIANCE; i++) {
@@ -97,13 +102,13 @@ static inline bool update_all(gaussian_t *f, const model_t *model, const traject
             return false;
         }
     }
-#if MODEL_N_STATES <= 5U
+#if SMALL
 #pragma GCC unroll 16
     for (unsigned i = 0; i < MODEL_N_COVARIANCE; i++) {
         f->P[i] = P[i];
     }
 #endif
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (unsigned i = 0; i < N; i++) {
         f->x[i] += dx[i];
     }

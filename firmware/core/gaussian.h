@@ -24,23 +24,26 @@ typedef struct {
 void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles);
 
 /* out = P g. One pass over the triangle: an element off the diagonal counts for its row and for its column. */
-static inline void gaussian_multiply(const real_t *P, const real_t *g, real_t *out)
+static inline void gaussian_multiply_inline(const real_t *P, const real_t *g, real_t *out)
 {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (unsigned j = 0; j < MODEL_N_STATES; j++) {
         out[j] = P[j] * g[0];
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (unsigned i = 0; i < MODEL_N_STATES; i++) {
         out[i] = i == 0U ? out[i] : real_add_product(out[i], *P, g[i]);
         P++;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
         for (unsigned j = i + 1U; j < MODEL_N_STATES; j++, P++) {
             out[i] = real_add_product(out[i], *P, g[j]);
             out[j] = i == 0U ? out[j] : real_add_product(out[j], *P, g[i]);
         }
     }
 }
+
+/* The same as a call: unrolled for many states it is too long to stand in several places. */
+void gaussian_multiply(const real_t *P, const real_t *g, real_t *out);
 
 /* g^T P g. */
 real_t gaussian_variance(const gaussian_t *f, const real_t *g);

@@ -74,14 +74,20 @@ static inline real_t sum_series_terms(const model_t *model, const real_t *modes,
     return series_ohm;
 }
 
-bool observation_expect(const model_t *model, const real_t *modes, unsigned i, real_t y, real_t *h)
+void observation_expect(const model_t *model, const network_work_t *work, const real_t *modes, unsigned column,
+                        bool *used, real_t *h, unsigned stride)
 {
-    *h = y;
-    if (model->observable[i].in_series == 0U) {
-        return true;
+    const observable_t *observable = model->observable;
+    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, h += stride) {
+        if (!used[i]) {
+            continue;
+        }
+        *h = network_output(&model->network, work, i, column);
+        if (observable[i].in_series != 0U) {
+            *h = fmath_log(fmath_exp(*h) + sum_series_terms(model, modes, i));
+            used[i] = fmath_is_finite(*h);
+        }
     }
-    *h = fmath_log(fmath_exp(y) + sum_series_terms(model, modes, i));
-    return fmath_is_finite(*h);
 }
 
 /* What an observation_t needs besides the network's gradient. */

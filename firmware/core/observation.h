@@ -26,9 +26,10 @@ void observation_read_inputs(const model_t *model, const trajectory_t *trajector
 void observation_predict(const model_t *model, const trajectory_t *trajectory, const real_t *state,
                          const conditions_t *conditions, real_t *modes, network_work_t *work);
 
-/* Logarithm *h of what is expected in place of observation i where the network says y. False where that is not
- * positive. */
-bool observation_expect(const model_t *model, const real_t *modes, unsigned i, real_t y, real_t *h);
+/* Logarithms of what is expected at sample `column` of the network, to h[0], h[stride] and so on; takes out of used
+ * [n_observations] where that is not positive, and leaves out what was not in it. */
+void observation_expect(const model_t *model, const network_work_t *work, const real_t *modes, unsigned column,
+                        bool *used, real_t *h, unsigned stride);
 
 /* Standard deviations [INFORMATION_N_CONTEXTS] of the errors of voltage and temperature, in units of the Jacobian's
  * columns. */

@@ -47,7 +47,7 @@ void trajectory_map_state(const trajectory_t *t, const real_t *state, real_t *mo
     }
     for (unsigned p = 0; p < MODEL_N_MODES; p++) {
         real_t sum = t->mean[p];
-#pragma GCC unroll 4
+#pragma GCC unroll 12
         for (unsigned i = 0; i < MODEL_N_STATES; i++) {
             sum = real_add_product(sum, t->phi[p][i], state[i]);
         }

@@ -34,18 +34,6 @@ static void place_point(const gaussian_t *f, const ukf_work_t *work, unsigned s,
     }
 }
 
-/* h at point s, from sample `column` of the network. Leaves out what does not exist there. */
-static void expect(const model_t *model, const network_work_t *network, const real_t *modes, unsigned s,
-                   unsigned column, ukf_work_t *work)
-{
-    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
-        if (work->used[i]) {
-            const real_t y = network_output(&model->network, network, i, column);
-            work->used[i] = observation_expect(model, modes, i, y, &work->mixture[i][N_CONTEXTS + s]);
-        }
-    }
-}
-
 /* The columns of the context's errors, once h is there at the centre: dh/dy = exp(y) / l = exp(y - h). */
 static void expect_context(const model_t *model, const network_work_t *network, const conditions_t *conditions,
                            ukf_work_t *work)
@@ -74,7 +62,7 @@ static void expect_points(const gaussian_t *f, const model_t *model, const traje
     real_t modes[NN_BLOCK][MODEL_N_MODES];
     network_input_t input[NN_BLOCK][MODEL_N_INPUTS];
     observation_predict(model, trajectory, f->x, conditions, modes[0], network);
-    expect(model, network, modes[0], 0, 0, work);
+    observation_expect(model, network, modes[0], 0, work->used, &work->mixture[0][N_CONTEXTS], UKF_N);
     expect_context(model, network, conditions, work);
     for (unsigned s = 1; s < UKF_N_POINTS; s += NN_BLOCK) {
         const unsigned n_points = UKF_N_POINTS - s < NN_BLOCK ? UKF_N_POINTS - s : NN_BLOCK;
@@ -84,7 +72,8 @@ static void expect_points(const gaussian_t *f, const model_t *model, const traje
         }
         network_evaluate_batch(&model->network, (const network_input_t(*)[MODEL_N_INPUTS])input, n_points, network);
         for (unsigned c = 0; c < n_points; c++) {
-            expect(model, network, modes[c], s + c, c, work);
+            real_t *h = &work->mixture[0][N_CONTEXTS + s + c];
+            observation_expect(model, network, modes[c], c, work->used, h, UKF_N);
         }
     }
 }
@@ -128,9 +117,11 @@ static void gather(const model_t *model, const real_t *z, ukf_work_t *work, evid
         const real_t weight = model->observable[i].inverse_variance;
         for (unsigned k = 0; k < UKF_N; k++) {
             const real_t weighted = weight * y[k];
+            real_t *row = work->information[k];
             work->vector[k] += weighted * nu;
+#pragma GCC unroll 4
             for (unsigned j = k; j < UKF_N; j++) {
-                work->information[k][j] += weighted * y[j];
+                row[j] = real_add_product(row[j], weighted, y[j]);
             }
         }
         evidence->n_used++;

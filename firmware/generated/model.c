@@ -3,6 +3,12 @@
 
 #include <stddef.h>
 
+#if defined(MODEL_WEIGHTS_IN_RAM)
+#define MODEL_WEIGHT
+#else
+#define MODEL_WEIGHT const
+#endif
+
 static const float drift_per_cycle[] = {
     0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
     0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
@@ -762,7 +768,7 @@ static const series_term_t series_term[] = {
     },
 };
 
-static const uint32_t layer1_weight[] = {
+static MODEL_WEIGHT uint32_t layer1_weight[] = {
     0xffa0005b, 0xffe70037, 0x00060017, 0xffffffaa, 0xffb70014, 0x0029fff3, 0x000f002d, 0x0027ffef, 0xfff9ffc5,
     0x00070028, 0x0038ffcd, 0xff88ffd2, 0xffa90043, 0x0021001c, 0x007cff9c, 0x007b002f, 0xfffefff2, 0x0008ffeb,
     0x0014ffde, 0xffcbffe7, 0xfff5fffc, 0xffe70002, 0x000bffde, 0xfff00076, 0x000d0036, 0xffd8ffe6, 0x0027001b,
@@ -822,7 +828,7 @@ static const uint32_t layer1_weight[] = {
     0x00130067, 0x0006ff8d, 0x0038ffe0, 0xffdaffd6, 0x0004ffcb, 0xfff8001d, 0xffe8ffff, 0xffe5000a,
 };
 
-static const nn_rows_t layer1_rows[] = {
+static MODEL_WEIGHT nn_rows_t layer1_rows[] = {
     {{-78835, -124989}, {42344746, 28600670}, {57301250, 38702656}},
     {{-131600, 19414}, {33295781, 93078414}, {45056118, 125954457}},
     {{106600, 71193}, {96399617, 52627968}, {130448736, 71216589}},
@@ -841,7 +847,7 @@ static const nn_rows_t layer1_rows[] = {
     {{-20685, -12282}, {60330020, 96682474}, {81639068, 130831500}},
 };
 
-static const uint32_t layer2_weight[] = {
+static MODEL_WEIGHT uint32_t layer2_weight[] = {
     0xffd6ffdb, 0xffd8ffdf, 0x0005ffe7, 0x0006ffea, 0x0018ffe3, 0x0011ffe9, 0x003cffee, 0x0039fff2, 0x0020fff6,
     0x001affef, 0x0021ffe8, 0x001dffed, 0x00180015, 0x00140010, 0xff9cffed, 0xffa3fff2, 0x0057007e, 0x00520074,
     0x0016ffe2, 0x0012ffe2, 0xffe5ffb3, 0xffebffb8, 0xffa1000c, 0xffac000d, 0x0046fff1, 0x0042fff4, 0xfffe0025,
@@ -894,7 +900,7 @@ static const float input_scale[] = {
     0x1.0865acp+10f /* 1057.6 */, 0x1.5bc128p+11f /* 2782 */, 0x1.7a8f64p+12f /* 6057 */,
 };
 
-static const nn_first_t first[] = {
+static MODEL_WEIGHT nn_first_t first[] = {
     {{{0x0012ffc7, 0x002bffd1}, {0xffe7001f, 0x0017001e}, {0x00060062, 0x0078ffea}}, {41734, 100326}, {98194409, 55898897}, {0xf8d4f0b8, 0x12770d94, 0x0ce21763, 0x0ea7e406, 0xfcc7193b, 0x68d10935}},
     {{{0x007d000e, 0x0008ffc8}, {0x0003ffda, 0x00000027}, {0xfff4ffd9, 0xffff007f}}, {-125787, 76632}, {25746545, 238955097}, {0xdb7800fc, 0x0eb018b9, 0x4798f87c, 0x000000e1, 0x4f90fd5e, 0xfc44fb2c}},
     {{{0x000bff85, 0xffe6006d}, {0x00010035, 0x0006ffbb}, {0x0005ffe7, 0x0028001e}}, {127610, -88917}, {103065845, 62518824}, {0x129bdd64, 0xf38308b6, 0xdedc29f7, 0x0446012d, 0x04ebf93f, 0x2714080d}},

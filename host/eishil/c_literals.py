@@ -19,6 +19,7 @@ class Source:
     """Collects definitions in order; each method adds one and returns its name, or NULL where there is nothing.
 
     `blocks` has the name of every array of numbers with its bytes as a little-endian target holds them.
+    `storage`, where it is asked for, is what stands between static and the type.
     """
 
     def __init__(self) -> None:
@@ -36,21 +37,20 @@ class Source:
         little_endian = np.dtype(c_type.removesuffix("_t")).newbyteorder("<")
         return self._array(name, c_type, words, np.asarray(flat, little_endian).tobytes())
 
-    def words(self, name: str, values: NDArray[np.uint32]) -> str:
+    def words(self, name: str, values: NDArray[np.uint32], storage: str = "const") -> str:
         """32-bit words in hexadecimal."""
         flat = np.ravel(values)
-        return self._array(
-            name, "uint32_t", [f"0x{value:08x}" for value in flat.tolist()], flat.astype("<u4").tobytes()
-        )
+        literals = [f"0x{value:08x}" for value in flat.tolist()]
+        return self._array(name, "uint32_t", literals, flat.astype("<u4").tobytes(), storage)
 
-    def records(self, name: str, c_type: str, fields: Sequence[Numbers]) -> str:
+    def records(self, name: str, c_type: str, fields: Sequence[Numbers], storage: str = "const") -> str:
         """An array of structures of 32-bit numbers: each field (n, ...), float64 for float, uint32, else int32."""
         encoded = [_encoded(name, field) for field in fields]
         rows = [
             ", ".join(_braced(field) for field in row) for row in zip(*(words for words, _ in encoded), strict=True)
         ]
         data = np.concatenate([values.reshape(len(values), -1) for _, values in encoded], axis=1)
-        return self._array(name, c_type, [f"{{{row}}}" for row in rows], data.tobytes())
+        return self._array(name, c_type, [f"{{{row}}}" for row in rows], data.tobytes(), storage)
 
     def structs(self, name: str, c_type: str, rows: Sequence[Mapping[str, str]]) -> str:
         if not rows:
@@ -59,11 +59,11 @@ class Source:
         self.parts.append(f"\nstatic const {c_type} {name}[] = {{\n{body}}};\n")
         return name
 
-    def _array(self, name: str, c_type: str, words: Sequence[str], data: bytes) -> str:
+    def _array(self, name: str, c_type: str, words: Sequence[str], data: bytes, storage: str = "const") -> str:
         if not words:
             return "NULL"
         self.blocks.append((name, data))
-        self.parts.append(f"\nstatic const {c_type} {name}[] = {{\n{wrapped(words)}}};\n")
+        self.parts.append(f"\nstatic {storage} {c_type} {name}[] = {{\n{wrapped(words)}}};\n")
         return name
 
 

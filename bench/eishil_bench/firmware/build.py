@@ -6,9 +6,11 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.constants import SH_FLAGS
@@ -86,11 +88,20 @@ def read_image(env: str, elf: Path, stack_bytes: int | None = None) -> FirmwareI
         raise ToolError(f"{elf}: no firmware image: {error}") from None
 
 
-def allocated_bytes(path: Path) -> int:
-    """Bytes of an object file that will stand in the image: code and data."""
-    with path.open("rb") as stream:
-        sections = ELFFile(stream).iter_sections()
-        return sum(int(section["sh_size"]) for section in sections if section["sh_flags"] & SH_FLAGS.SHF_ALLOC)
+def linked_bytes(objects: Sequence[Path], names: Sequence[str]) -> tuple[int, int]:
+    """Bytes in flash and, of them, initial values of variables that the named functions and data need of some objects.
+
+    The linker says: what it would leave out of a program is not counted. C library functions are not counted either.
+    """
+    with TemporaryDirectory(prefix="eishil-link-") as folder:
+        linked = Path(folder) / "linked.o"
+        wanted = [option for name in names for option in ("-u", name)]
+        command = ["arm-none-eabi-ld", "-r", "--gc-sections", *wanted, *map(str, objects), "-o", str(linked)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_s, check=False)
+        if done.returncode != 0:
+            raise ToolError(f"arm-none-eabi-ld: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+        with linked.open("rb") as stream:
+            return _sizes(ELFFile(stream))
 
 
 def _run_platformio(env: str, generated_dir: Path, out_dir: Path) -> None:

@@ -28,7 +28,7 @@ from eishil.progress import Progress
 from eishil_bench.dut import Dut, TargetSpec, load_targets, open_dut, target_spec
 from eishil_bench.firmware import cortex_m4, toolchain
 from eishil_bench.firmware.baseline import Bounds
-from eishil_bench.firmware.build import FirmwareImage, allocated_bytes, build_firmware
+from eishil_bench.firmware.build import FirmwareImage, build_firmware, linked_bytes
 from eishil_bench.firmware.counts import CORTEX_M4_MACHINES, Count, CountingQemu
 from eishil_bench.firmware.model_variants import variants
 from eishil_bench.firmware.peers import count_emlearn, count_network
@@ -41,6 +41,7 @@ DATASETS = toolchain.PROJECT_ROOT / "datasets"
 FIRST_LIGHT = DATASETS / "models" / "first_light"
 SPECTRA = 4
 ENTRY = "estimator_step"
+CORE_API = (ENTRY, "estimator_init", "estimator_report", "integrity_verify_model", "eishil_model")
 NETWORK = "network and jacobian"
 # Functions whose cost, and that of all that they call, goes to a stage; a build need not have all of them. Whatever of
 # a step is in none of them is the stage "other".
@@ -72,8 +73,7 @@ def bench_firmware(target: str, port: str | None, progress: Progress) -> dict[st
     rows: list[dict[str, Any]] = []
     cores: list[dict[str, Any]] = []
     soh: dict[tuple[Any, ...], np.ndarray] = {}
-    builds = builds_of(spec.env)
-    cases = [(name, variant, build) for name, variant in variants(model).items() for build in builds.items()]
+    cases = cases_of(model, spec.env)
     with TemporaryDirectory(prefix="eishil-bench-") as folder:
         for done, (name, variant, (build, env)) in enumerate(cases):
             progress("bench", done, len(cases), f"{build}, {name}")
@@ -83,7 +83,7 @@ def bench_firmware(target: str, port: str | None, progress: Progress) -> dict[st
             if spec.machine in CORTEX_M4_MACHINES and build == "int8" and name.startswith("ekf"):
                 run.rows[:0] = split_network(run.rows, count_network(image_folder / "generated"))
             about = {"build": build, "filter": name.split()[0], "states": variant.n_states}
-            if build == "int8":
+            if build in {"int8", "weights_in_ram"}:
                 cores.append(about | core_sizes(image_folder, env))
             rows += [about | row for row in run.rows]
             soh[(about["filter"], about["states"], build)] = run.soh
@@ -97,6 +97,18 @@ def bench_firmware(target: str, port: str | None, progress: Progress) -> dict[st
         "sizes": sizes,
         "model_error": cortex_m4.ERROR,
     }
+
+
+def cases_of(model: Model, board_env: str) -> list[tuple[str, Model, tuple[str, str]]]:
+    """Variants by name with (build, environment): int8 for all, the builds to compare with for the smallest."""
+    shapes = variants(model)
+    fewest = min(shape.n_states for shape in shapes.values())
+    return [
+        (name, shape, build)
+        for name, shape in shapes.items()
+        for build in builds_of(board_env).items()
+        if build[0] == "int8" or (shape.n_states == fewest and (build[0] != "weights_in_ram" or shape.filter == "ekf"))
+    ]
 
 
 def held_out_spectra(model: Model) -> list[StepInput]:
@@ -156,14 +168,16 @@ def bounds_of(image: FirmwareImage, model: Model) -> Bounds:
 def core_sizes(folder: Path, env: str) -> dict[str, int | None]:
     """The core alone, without app and port: what `build_variant` left in the folder.
 
-    Flash is that of all its objects and of the model, used or not; RAM that of one cell (`instance`) and of the work
-    area that all cells share; stack that of a step.
+    Flash is that of what its functions and the model bring with them into a program; RAM that of one cell
+    (`instance`), of the work area that all cells share, and of the weights where a build has them there; stack that
+    of a step.
     """
     objects = folder / "pio" / "build" / env
-    paths = [*objects.glob("src/core/*.o"), *objects.glob("generated/*.o")]
+    flash_bytes, weight_bytes = linked_bytes([*objects.glob("src/core/*.o"), *objects.glob("generated/*.o")], CORE_API)
     library = CoreLibrary.build(folder / "generated")
     return {
-        "flash_bytes": sum(allocated_bytes(path) for path in paths),
+        "flash_bytes": flash_bytes,
+        "weight_ram_bytes": weight_bytes,
         "instance_ram_bytes": library.ffi.sizeof("estimator_t"),
         "work_ram_bytes": library.ffi.sizeof("estimator_work_t"),
         "stack_bytes": CallGraph.load(objects).depth_bytes(ENTRY),

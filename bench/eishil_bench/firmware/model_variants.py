@@ -8,31 +8,14 @@ import numpy as np
 
 from eishil.model import Model
 
-FEWER_LATENTS = 12
 # A walk of the modes that neither stands still nor runs away: a thousandth of the modes' range per cycle.
 WALK_PER_CYCLE = 1e-3
 
 
 def variants(model: Model) -> dict[str, Model]:
-    """By filter and states: the model itself, with 12 latents, with the modes as states; as EKF and, if known, UKF."""
-    shapes = [model, with_latents(model, FEWER_LATENTS), with_modes_as_states(model)]
-    filters = ("ekf", "ukf") if "filter" in Model.model_fields else ("ekf",)
-    return {f"{kind} {shape.n_states}": _filtered(shape, kind) for kind in filters for shape in shapes}
-
-
-def with_latents(model: Model, n: int) -> Model:
-    """The first n latent constants; the others are left at zero."""
-    if model.trajectory is None or model.n_states <= n:
-        return model
-    trajectory = model.trajectory.model_dump()
-    trajectory["phi"] = [[row[:n] for row in node] for node in trajectory["phi"]]
-    priors = [
-        prior.model_dump() | {"mean": prior.mean[:n], "covariance": np.array(prior.covariance)[:n, :n].tolist()}
-        for prior in model.priors
-    ]
-    return _changed(
-        model, states=[state.model_dump() for state in model.states[:n]], trajectory=trajectory, priors=priors
-    )
+    """By filter and states: the model itself, and with the modes as states; as EKF and as UKF."""
+    shapes = [model, with_modes_as_states(model)]
+    return {f"{kind} {shape.n_states}": _changed(shape, filter=kind) for kind in ("ekf", "ukf") for shape in shapes}
 
 
 def with_modes_as_states(model: Model) -> Model:
@@ -50,10 +33,6 @@ def with_modes_as_states(model: Model) -> Model:
     ]
     prior = {"weight": 1.0, "mean": (low + span / 4).tolist(), "covariance": np.diag((span / 4) ** 2).tolist()}
     return _changed(model, states=states, trajectory=None, priors=[prior])
-
-
-def _filtered(model: Model, kind: str) -> Model:
-    return model if kind == "ekf" else _changed(model, filter=kind)
 
 
 def _changed(model: Model, **fields: Any) -> Model:
