@@ -70,7 +70,7 @@ class Source:
 def _encoded(name: str, field: Numbers) -> tuple[NDArray[np.object_], NDArray[np.uint32]]:
     """Literals and bits, both of the field's shape."""
     if field.dtype == np.float64:
-        literals, bits = [float_literal(name, value) for value in field.flat], field.astype("<f4").view("<u4")
+        literals, bits = [float_literal(name, float(value)) for value in field.flat], field.astype("<f4").view("<u4")
     elif field.dtype == np.uint32:
         literals, bits = [f"0x{value:08x}" for value in field.flat], field.astype("<u4")
     else:

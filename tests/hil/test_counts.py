@@ -35,6 +35,20 @@ void call_peer(unsigned repetition)
     }
 }
 """
+READING_PROGRAM = r"""
+void call_peer(unsigned repetition);
+extern const unsigned table[1024];
+const unsigned table[1024] __attribute__((aligned(16))) = {1};
+static volatile unsigned sum;
+void call_peer(unsigned repetition)
+{
+    unsigned found = repetition;
+    for (unsigned i = 0; i < 1024; i++) {
+        found += ((const volatile unsigned *)table)[i];
+    }
+    sum = found;
+}
+"""
 # Reading TIM2 before and after a step.
 COUNTER_instructions = 40
 
@@ -59,6 +73,13 @@ def test_counts_of_a_program_whose_counts_are_known(tmp_path: Path) -> None:
     assert counts["inner"].cycles_0ws == 8 * 100 * (33 + 10 * 2)
 
 
+def test_constants_in_the_flash_are_waited_for(tmp_path: Path) -> None:
+    """1024 words are 256 lines of the accelerator, each read once: five cycles for each."""
+    (tmp_path / "read.c").write_text(READING_PROGRAM)
+    count = peers.count_program(tmp_path, [tmp_path / "read.c"], [])
+    assert 256 * 5 <= count.cycles_5ws - count.cycles_0ws < 1.1 * 256 * 5
+
+
 def test_stages_add_up_to_what_the_board_counts(qemu_image: FirmwareImage, first_light_model: Model, spectra) -> None:
     board = CountingQemu(target_spec("qemu"), qemu_image.elf, FUNCTIONS)
     with board:
@@ -68,9 +89,10 @@ def test_stages_add_up_to_what_the_board_counts(qemu_image: FirmwareImage, first
         counts = board.finish()
     assert counts[ENTRY].calls == len(spectra)
     own = sum(counts[name].instructions for names in STAGES.values() for name in names if name in counts)
-    told = sum(step.count for step in steps)
-    assert 0 < told - own <= len(spectra) * COUNTER_instructions
-    assert counts[ENTRY].least * len(spectra) <= own <= counts[ENTRY].most * len(spectra)
+    # Every step takes the same. A request that was sent again interrupts one: the board counts that, a stage does not.
+    told = [step.count for step in steps if step.interrupts == 0]
+    assert len(told) > 0 and 0 < told[-1] - own / len(spectra) <= COUNTER_instructions
+    assert 0.99 * counts[ENTRY].least * len(spectra) <= own <= counts[ENTRY].most * len(spectra)
     for stage, functions in STAGES.items():
         assert any(counts[name].instructions for name in functions if name in counts), stage
     for count in counts.values():
@@ -106,8 +128,13 @@ def test_counts_repeat(qemu_image: FirmwareImage, first_light_model: Model, spec
     assert {row["stage"] for row in first} == {*STAGES, "step", "step, worst case", "frames"}
     by_stage = {str(row["stage"]): row for row in first}
     assert by_stage["step, worst case"]["instructions"] >= 0.9 * by_stage["step"]["instructions"]  # type: ignore[operator]
-    # The plugin counts what the interrupt of a byte adds to the handling of frames; a step is undisturbed.
-    assert [row for row in rows() if row["stage"] != "frames"] == [row for row in first if row["stage"] != "frames"]
+    # An interrupt breaks a few loads in a row apart. How many there are differs.
+    for row, other in zip(first, rows(), strict=True):
+        if row["stage"] != "frames":
+            assert row["instructions"] == pytest.approx(other["instructions"], abs=10)
+            if row["estimated_cycles_5ws"] is None:
+                continue
+            assert row["estimated_cycles_5ws"] == pytest.approx(other["estimated_cycles_5ws"], rel=0.01, abs=20)
 
 
 def test_cortex_m7_has_instructions_and_no_cycles(

@@ -25,7 +25,7 @@ from eishil_bench.firmware.stack import worst_case_bytes
 BUILD_ID_SYMBOL = "eishil_build_id"
 BUILD_ID_bytes = 8
 _TIMEOUT_s = 600.0
-_INTERRUPTS = ("uart_handler", "systick_handler")
+INTERRUPTS = ("uart_handler", "systick_handler")
 _STACK_SECTION = ".stack"
 
 
@@ -70,7 +70,7 @@ def build_firmware(env: str, generated_dir: Path, out_dir: Path) -> FirmwareImag
         elf.chmod(0o755)
         stack_bytes = None
     else:
-        stack_bytes = worst_case_bytes(objects, "reset_handler", _INTERRUPTS)
+        stack_bytes = worst_case_bytes(objects, "reset_handler", INTERRUPTS)
     image = read_image(env, elf, stack_bytes)
     _require_stack_room(image)
     write_atomic(out_dir / "firmware.json", _to_json(image))

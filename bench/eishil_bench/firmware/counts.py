@@ -23,6 +23,7 @@ from elftools.elf.sections import SymbolTableSection
 from eishil.errors import ToolError
 from eishil_bench.dut.base import TargetSpec
 from eishil_bench.dut.qemu import QemuDut
+from eishil_bench.firmware.build import INTERRUPTS
 from eishil_bench.firmware.cortex_m4 import Execution, Image, estimate_cycles
 
 PLUGIN_SOURCES = Path(__file__).resolve().parents[2] / "emulation" / "qemu_plugin"
@@ -79,6 +80,7 @@ class CountingQemu(QemuDut):
         self._counts = Path(self._scratch.name) / "counts"
         arguments = [str(build_plugin()), f"out={self._counts}"]
         arguments += [f"stage={addresses[name]:#x}" for name in self._stages]
+        arguments += [f"handler={addresses[name]:#x}" for name in INTERRUPTS if name in addresses]
         super().__init__(spec, image, ["-plugin", ",".join(arguments), *extra])
 
     def finish(self) -> dict[str, Count]:

@@ -9,7 +9,7 @@
 #define QEMU_PLUGIN_EXPORT     __attribute__((visibility("default")))
 #define QEMU_PLUGIN_VERSION    1
 #define QEMU_PLUGIN_CB_NO_REGS 0
-#define QEMU_PLUGIN_MEM_R      1
+#define QEMU_PLUGIN_MEM_RW     3 /* QEMU 7.2 takes 1 for stores */
 
 typedef uint64_t qemu_plugin_id_t;
 typedef uint32_t qemu_plugin_meminfo_t;

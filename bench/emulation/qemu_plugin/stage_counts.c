@@ -1,10 +1,10 @@
 /* A plugin of QEMU's translator: how often each instruction was executed and how often it was left for somewhere else
  * than the next one, by stage of the program; and how often a flash accelerator would have had to wait.
  *
- *     -plugin libstage_counts.so,out=FILE,stage=ADDRESS,stage=ADDRESS,...
+ *     -plugin libstage_counts.so,out=FILE,stage=ADDRESS,stage=ADDRESS,...,handler=ADDRESS,...
  *
  * Stage k is what runs between the call of the k-th address and its return, all that it calls included but for further
- * stages; stage 0 is everything else. A shadow of the call stack tells: a call remembers where it returns to.
+ * stages; stage 0 is everything else, interrupt handlers above all. A shadow of the call stack tells: a call remembers where it returns to.
  * Written at the end:
  *     insn STAGE ADDRESS EXECUTED LEFT
  *     flash STAGE WAIT_CYCLES
@@ -19,6 +19,7 @@
 #define STAGES      32U
 #define SLOTS       65536U /* instructions; a power of two, far more than any image has */
 #define FRAMES      64U
+#define HANDLERS    4U
 #define CODE_LINES  64U /* ART accelerator of the STM32F4: RM0390 3.4.2, 64 + 8 lines of 128 bits */
 #define DATA_LINES  8U
 #define WAIT_STATES 5U
@@ -30,6 +31,8 @@ typedef struct {
     uint32_t size;
     bool used;
     bool is_call;
+    bool is_return;
+    bool is_handler;
     unsigned entered_stage; /* 0: none begins here */
     uint64_t executed[STAGES];
     uint64_t left[STAGES];
@@ -59,6 +62,10 @@ static unsigned last_stage;
 static uint64_t executed;
 static uint32_t entry[STAGES];
 static unsigned n_stages = 1;
+static uint32_t handlers[HANDLERS];
+static unsigned n_handlers;
+static uint64_t handler_entered_at;
+static unsigned handler_depth; /* of the running handler; 0: none. They do not nest */
 static uint64_t wait_cycles[STAGES], entries[STAGES], least[STAGES], most[STAGES];
 static lines_t code_lines = {.size = CODE_LINES}, data_lines = {.size = DATA_LINES};
 static uint32_t current_line;
@@ -134,9 +141,21 @@ static void frame_pop_to(uint32_t address)
     }
 }
 
+/* What a handler took is no part of the calls that it interrupted. */
+static void leave_out_of_calls(uint64_t instructions)
+{
+    for (unsigned i = 0; i <= depth; i++) {
+        frames[i].entered_at += instructions;
+    }
+}
+
 static void follow_jump(const insn_t *from, uint32_t to)
 {
-    if (from->is_call) {
+    if (handler_depth != 0U && depth == handler_depth && from->is_return) {
+        depth--;
+        handler_depth = 0U;
+        leave_out_of_calls(executed - handler_entered_at);
+    } else if (from->is_call) {
         frame_push(from->address + from->size);
     } else {
         frame_pop_to(to);
@@ -151,6 +170,11 @@ static void on_instruction(unsigned vcpu, void *data)
     if (last != NULL && !sequential) {
         last->left[last_stage]++;
         follow_jump(last, insn->address);
+    }
+    if (insn->is_handler && depth + 1U < FRAMES) {
+        frames[++depth] = (frame_t){.returns_to = 1U}; /* no address is odd */
+        handler_depth = depth;
+        handler_entered_at = executed;
     }
     if (insn->entered_stage != 0U) {
         frame_close(&frames[depth]); /* a tail call ends what it leaves */
@@ -167,7 +191,8 @@ static void on_instruction(unsigned vcpu, void *data)
     last_stage = stage;
 }
 
-static void on_load(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
+/* Nothing is stored to the flash. */
+static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
 {
     (void)vcpu;
     (void)info;
@@ -182,6 +207,21 @@ static bool is_call(const uint16_t *code, size_t size)
 {
     return size == 4U ? (code[0] & 0xF800U) == 0xF000U && (code[1] & 0xD000U) == 0xD000U
                       : (code[0] & 0xFF87U) == 0x4780U;
+}
+
+/* BX LR, POP {..., PC} and LDM SP!, {..., PC}: A7.7.20 and A7.7.99. */
+static bool is_return(const uint16_t *code)
+{
+    return code[0] == 0x4770U || (code[0] & 0xFF00U) == 0xBD00U || (code[0] == 0xE8BDU && (code[1] & 0x8000U) != 0U);
+}
+
+static bool is_handler(uint32_t address)
+{
+    unsigned k = 0;
+    while (k < n_handlers && handlers[k] != address) {
+        k++;
+    }
+    return k < n_handlers;
 }
 
 static unsigned stage_entered_at(uint32_t address)
@@ -207,10 +247,12 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
             insn->size = (uint32_t)qemu_plugin_insn_size(translated);
             memcpy(code, qemu_plugin_insn_data(translated), insn->size);
             insn->is_call = is_call(code, insn->size);
+            insn->is_return = is_return(code);
+            insn->is_handler = is_handler(address);
             insn->entered_stage = stage_entered_at(address);
         }
         qemu_plugin_register_vcpu_insn_exec_cb(translated, on_instruction, QEMU_PLUGIN_CB_NO_REGS, insn);
-        qemu_plugin_register_vcpu_mem_cb(translated, on_load, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, NULL);
+        qemu_plugin_register_vcpu_mem_cb(translated, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
     }
 }
 
@@ -255,6 +297,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
             out_path = strdup(argv[i] + 4);
         } else if (strncmp(argv[i], "stage=", 6) == 0 && n_stages < STAGES) {
             entry[n_stages++] = (uint32_t)strtoul(argv[i] + 6, NULL, 0);
+        } else if (strncmp(argv[i], "handler=", 8) == 0 && n_handlers < HANDLERS) {
+            handlers[n_handlers++] = (uint32_t)strtoul(argv[i] + 8, NULL, 0);
         } else {
             fprintf(stderr, "stage_counts: unknown argument %s\n", argv[i]);
             return 1;
