@@ -85,15 +85,8 @@ inline real_t fmath_sqrt(real_t x)
 
 #if defined(REAL_IS_DOUBLE)
 
-inline real_t fmath_log_of_normal(real_t x)
-{
-    return log(x);
-}
-
-inline real_t fmath_exp_within(real_t x)
-{
-    return exp(x);
-}
+real_t fmath_log_of_normal(real_t x);
+real_t fmath_exp_within(real_t x);
 
 #else
 
