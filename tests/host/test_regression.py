@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +18,8 @@ from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe, Recipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import EishilError, RecipeError
-from eishil.network.samples import NetworkSamples
 from eishil.progress import silent
-from eishil.regression import candidates, measured_cells, observation
+from eishil.regression import candidates, measured_cells
 from eishil.regression.baselines import baselines, choose, metrics
 from eishil.regression.inputs import CONTEXT, check_names, features, spectra
 from support.circuit_dataset import write_circuit_dataset
@@ -27,6 +27,7 @@ from support.circuit_dataset import write_circuit_dataset
 RECIPE = Path(__file__).parents[2] / "datasets" / "recipes" / "first_light.toml"
 NOISE = MeasurementRecipe(z_relative_std=0.003, voltage_std_V=0.002, temperature_std_K=0.5)
 MEASURED = "EISHIL_MEASURED_DATA"
+Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 @pytest.fixture
@@ -160,6 +161,25 @@ def test_a_table_without_a_column_is_told(tmp_path: Path) -> None:
         measured_cells.load(tmp_path / "none.csv")
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda table: table.assign(soh_actual_pct="unknown"), "soh_actual_pct in line 2 is no finite number"),
+        (lambda table: table.assign(re_ohm=[*table["re_ohm"][:-1], np.nan]), "re_ohm in line 325 "),
+        (lambda table: table[table["cell"] == 0], "one cell only"),
+        (lambda table: table[table["spec"] > 0], "as many spectra of each cell"),
+        (lambda table: table.assign(freq_hz=1e4), "no point up to 1001 Hz"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_told(tmp_path: Path, change: Change, sentence: str) -> None:
+    path = measured_table(tmp_path / "m.csv", informative=True, spectra=2)
+    table = pd.read_csv(path)
+    assert measured_cells.load(path).x.shape[0] == 24
+    change(table.iloc[: 12 * 27] if "line 325" in sentence else table).to_csv(path, index=False)
+    with pytest.raises(RecipeError, match=sentence):
+        measured_cells.load(path)
+
+
 def test_measured_cells() -> None:
     """Published cells, where they are at hand: what predicting the mean costs is known from the labels alone."""
     path = os.environ.get(MEASURED)
@@ -173,24 +193,3 @@ def test_measured_cells() -> None:
     found = rmse(Path(path), ("mean of the training cells", "all spectra"), ("ridge", "all spectra"))
     assert found["mean of the training cells", "all spectra", "one cell"] == pytest.approx(expected)
     assert found["ridge", "all spectra", "one cell"] < 0.5 * expected
-
-
-# --- the observation function ---
-
-
-def test_polynomials_fit_their_own_kind(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A made-up h(x), quadratic in its inputs: degree 1 misses the curvature, degrees 2 and 3 do not."""
-    rng = np.random.default_rng(0)
-    curved = rng.standard_normal((6, 4))
-
-    def samples(part: Dataset, frequency_Hz: object) -> NetworkSamples:
-        v = rng.uniform(-1, 1, (400, 6))
-        return NetworkSamples(v, v @ curved + (v**2) @ curved)
-
-    monkeypatch.setattr(observation, "network_samples", samples)
-    monkeypatch.setattr(observation, "PROCESS_POINTS", 100)
-    linear, quadratic, cubic, process = observation.observation_baselines(dataset, [1.0], silent)
-    spread = np.sqrt(np.var((rng.uniform(-1, 1, (4000, 6)) ** 2) @ curved, axis=0).mean())
-    assert linear.residual == pytest.approx(spread, rel=0.1)
-    assert max(quadratic.residual, cubic.residual) < 1e-6 and process.residual < 0.2 * linear.residual
-    assert (linear.numbers, quadratic.numbers) == (7 * 4, 28 * 4)

@@ -65,7 +65,8 @@ def tell_study(lead: str, sections: Sequence[Section], path: Path) -> None:
             continue
         table = Table(title=escape(section.title), title_justify="left")
         for position, name in enumerate(section.table.header):
-            table.add_column(escape(name), justify="right" if position else "left", no_wrap=not position)
+            figures = section.table.figures and position > 0
+            table.add_column(escape(name), justify="right" if figures else "left", no_wrap=not position)
         for row in section.table.rows:
             table.add_row(*map(escape, row))
         console.print(table)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from eishil.dataset.tables import Dataset
-from eishil.files import write_atomic
 from eishil.model import Model
-from eishil.network.integer import IntegerReference
-from eishil.network.onnx_files import load_float_network
-from eishil.network.samples import network_samples
-from eishil.progress import Progress
 from eishil.regression.baselines import Baselines, baselines, metrics
 from eishil.regression.candidates import BACKENDS
-from eishil.regression.observation import ObservationRow, observation_baselines, row
 from eishil.robustness.replay import run
 from eishil.robustness.scenarios import SCENARIOS
 from eishil_bench import terminal
@@ -47,9 +39,7 @@ def command(recipe: Path, out: Path) -> None:
         dataset = Dataset.open(workspace.dataset)
         found = with_filter(baselines(workspace.recipe, dataset, progress), workspace, dataset)
         found.save(folder)
-        rows = observations(workspace, dataset, progress)
-        write_atomic(folder / "observation.csv", pd.DataFrame(map(asdict, rows)).to_csv(index=False))
-        shown = [*sections(found), _observation(rows)]
+        shown = sections(found)
         write_study(folder / "baselines.html", f"Classical baselines on {workspace.recipe.name}", LEAD, shown)
     tell_study(LEAD, shown, folder / "baselines.html")
 
@@ -73,24 +63,6 @@ def with_filter(found: Baselines, workspace: Workspace, dataset: Dataset) -> Bas
     )
 
 
-def observations(workspace: Workspace, dataset: Dataset, progress: Progress) -> list[ObservationRow]:
-    """Forms of h(x) beside the recipe's network, float and integer, where it is there."""
-    frequency_Hz = workspace.recipe.network.frequency_Hz
-    rows = observation_baselines(dataset, frequency_Hz, progress)
-    path = workspace.model / "model.json"
-    if not path.is_file():
-        return rows
-    held_out = network_samples(dataset.split("validation"), frequency_Hz)
-    network = load_float_network(workspace.model / "network_float.onnx")
-    numbers = sum(weight.size + bias.size for weight, bias in zip(network.weights, network.biases, strict=True))
-    integer = IntegerReference(Model.load(path).network)
-    return [
-        *rows,
-        row("the recipe's network, float", numbers, network.evaluate(held_out.v)[0], held_out),
-        row("the recipe's network, int8", numbers, integer.evaluate(held_out.v)[0], held_out),
-    ]
-
-
 def sections(found: Baselines) -> list[Section]:
     """A section for each label, and one on what the regressions look at."""
     return [*(_label(found, label) for label in found.metrics["label"].unique()), _importance(found)]
@@ -110,16 +82,6 @@ def _label(found: Baselines, label: str) -> Section:
             )
         ],
         remark="Over draws: the middle 95 % of the rms error over cells drawn again with replacement.",
-    )
-
-
-def _observation(rows: Sequence[ObservationRow]) -> Section:
-    texts = [[one.name, f"{one.numbers:,}", f"{one.residual:.4f}", f"{one.worst_output:.4f}"] for one in rows]
-    return Section(
-        "The observation h(x) as other functions",
-        table=Rows(["h(x)", "numbers kept", "residual, ln ohm", "worst output, ln ohm"], texts),
-        remark="From modes, rest voltage and temperature to ln Re Z and ln(-Im Z), on validation cells; all were "
-        "fitted on the same training cells.",
     )
 
 

@@ -192,5 +192,5 @@ def _against(found: NetworkStudy, quantity: str, title: str) -> go.Figure:
             figure.add_trace(go.Scatter(x=x, y=y, name=kind, text=text, **dots(colour, 8)))
     figure.update_traces(marker_symbol="diamond", selector={"name": GAUSSIAN})
     figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log", tickformat=".2%")
+    figure.update_yaxes(type="log", dtick="D2", tickformat=".1%")
     return figure

@@ -74,7 +74,8 @@ def load(path: Path) -> MeasuredSpectra:
     Raises
     ------
     RecipeError
-        The file is missing, has other columns, or its spectra have different frequencies.
+        The file is missing, has other columns or something else than numbers in them, its spectra have different
+        frequencies, or its cells different numbers of spectra.
     """
     try:
         table = pd.read_csv(path)
@@ -85,7 +86,9 @@ def load(path: Path) -> MeasuredSpectra:
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise RecipeError(f"{path}: column {missing[0]} is missing; a table of measured spectra has {COLUMNS}")
+    _require_numbers(path, table)
     table = table[table["freq_hz"] <= HIGHEST_Hz].sort_values(["spec", "freq_hz"])
+    _require_cells(path, table)
     frequency = table.groupby("spec")["freq_hz"].apply(tuple)
     if frequency.nunique() != 1:
         raise RecipeError(f"{path}: spectra have different frequencies up to {HIGHEST_Hz:g} Hz")
@@ -97,6 +100,27 @@ def load(path: Path) -> MeasuredSpectra:
         soh=spectra["soh_actual_pct"].to_numpy() / 100,
         cell=spectra["cell"].to_numpy(),
     )
+
+
+def _require_numbers(path: Path, table: pd.DataFrame) -> None:
+    for name in COLUMNS:
+        wrong = ~np.isfinite(pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64))
+        if wrong.any():
+            row = int(wrong.argmax())
+            value = table[name].iloc[row]
+            raise RecipeError(f"{path}: {name} in line {row + 2} is no finite number: {value!r}")  # line 1: header
+
+
+def _require_cells(path: Path, table: pd.DataFrame) -> None:
+    if table.empty:
+        raise RecipeError(f"{path}: there is no point up to {HIGHEST_Hz:g} Hz")
+    spectra = table.groupby("cell")["spec"].nunique()
+    if len(spectra) < 2:
+        raise RecipeError(f"{path}: these are spectra of one cell only; two or more are needed to leave one out")
+    if spectra.nunique() != 1:
+        few, many = spectra.idxmin(), spectra.idxmax()
+        found = f"cell {few} has {spectra[few]}, cell {many} has {spectra[many]}"
+        raise RecipeError(f"{path}: as many spectra of each cell are needed; {found}")
 
 
 def stacked(spectra: MeasuredSpectra) -> MeasuredSpectra:
