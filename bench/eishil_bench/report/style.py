@@ -76,7 +76,8 @@ def _style(figure: go.Figure, height_px: float) -> None:
 
 def legend() -> Mapping[str, object]:
     """A legend in one row above the plot."""
-    return {"orientation": "h", "yref": "container", "y": 0.995, "yanchor": "top", "x": 0, "xanchor": "left"}
+    above = {"orientation": "h", "yref": "container", "y": 0.995, "yanchor": "top", "x": 0, "xanchor": "left"}
+    return {**above, "itemsizing": "constant"}  # small markers could not be told apart in it
 
 
 def outer_titles(figure: go.Figure, n: int, columns: int, x_title: str, y_title: str) -> None:
