@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import distributed
 import pytest
@@ -66,3 +67,12 @@ def test_a_scheduler_that_does_not_answer_is_told(
     with pytest.raises(EishilError, match=f"--scheduler {address}: no Dask scheduler answers there") as caught:
         make(write_recipe(), tmp_path / "out", scheduler=address)
     assert "\n" not in str(caught.value)
+
+
+def test_an_address_that_is_none_leaves_nothing_behind(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    """Dask's client, made with such an address, hangs for 20 s when it is deleted, and prints a traceback."""
+    with (
+        mock.patch.object(distributed, "Client", side_effect=AssertionError("a client was made")),
+        pytest.raises(EishilError, match="--scheduler nonsense: no Dask scheduler answers there"),
+    ):
+        make(write_recipe(), tmp_path / "out", scheduler="nonsense")

@@ -36,8 +36,10 @@ def cluster(task: Task, numbers: Sequence[int], address: str) -> Iterator[tuple[
         There is no scheduler at `address`, or it has no workers.
     """
     import distributed
+    from distributed.comm import get_address_host_port
 
     try:
+        get_address_host_port(address)  # a client that cannot read it hangs when it is deleted
         client = distributed.Client(address, timeout=CONNECT_TIMEOUT_s, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
