@@ -17,7 +17,13 @@ Plot = tuple[go.Figure, str]
 SHOWN_SPECTRA, SHOWN_CELLS, SHOWN_POINTS = 7, 40, 2500
 COLOUR_SCALE = "Viridis"
 SPLIT_COLOURS = {"train": PRIOR, "validation": REFERENCE, "test": DEVICE}
-LABELS = {"soh": "SOH", "lli": "LLI", "lam_ne": "LAM ne", "lam_pe": "LAM pe", "rul_cycles": "RUL, cycles"}
+LABELS = {
+    "soh": "SOH",
+    "lli": "LLI",
+    "lam_ne": "LAM ne",
+    "lam_pe": "LAM pe",
+    "rul_cycles": "RUL, cycles; where censored, at least",
+}
 
 
 def spectra(dataset: Dataset, over: str, words: str) -> tuple[list[Plot], list[Plot]]:
