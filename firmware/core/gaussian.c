@@ -1,6 +1,8 @@
 #include "gaussian.h"
 
 #define N MODEL_N_STATES
+/* More than the updates of a step can take from a variance by rounding in float32. */
+#define ROUNDING REAL(0x1p-20)
 
 void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles)
 {
@@ -9,7 +11,8 @@ void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles
 #pragma GCC unroll 8
     for (unsigned i = 0; i < N; i++) {
         f->x[i] += drift[i] * elapsed_cycles;
-        f->P[GAUSSIAN_PACKED_INDEX(N, i, i)] += variance[i] * elapsed_cycles;
+        real_t *P = &f->P[GAUSSIAN_PACKED_INDEX(N, i, i)];
+        *P += *P * ROUNDING + variance[i] * elapsed_cycles;
     }
 }
 

@@ -20,7 +20,7 @@ typedef struct {
 /* Index of P[i][j], i <= j, in the packed upper triangle of an n x n matrix. */
 #define GAUSSIAN_PACKED_INDEX(n, i, j) ((i) * (n) - (i) * ((i) + 1U) / 2U + (j))
 
-/* x <- x + drift c, P <- P + diag(q) c. */
+/* x <- x + drift c, P <- P + diag(q) c, and a millionth of every variance, so that rounding never makes one negative. */
 void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles);
 
 /* out = P g. One pass over the triangle: an element off the diagonal counts for its row and for its column. */

@@ -23,15 +23,13 @@ core.lib.frame_encode(out, 100, bytes(32), 32)
 """,
     "signed integer overflow": """
 ffi, nn = core.ffi, core.model.network
-layer = nn.layer[nn.n_layers - 1]
-constant = ffi.new("int32_t[]", [2**31 - 1] * 6 * layer.n_out)
-shallow = ffi.new("nn_layer_t[]", [nn.layer[i] for i in range(nn.n_layers)])
-shallow[nn.n_layers - 1].constant = constant
+output = ffi.new("nn_output_t[]", 1)
+output[0].bias = 2**31 - 1
 copy = ffi.new("nn_t *", nn)
-copy.layer = shallow
+copy.output = output
 work = ffi.new("nn_work_t *")
 for sign in (1, -1):
-    work.sum[0].pair[0][0][0] = 2047 * sign
+    work.sum[0].sum[0] = 2047 * sign
     core.lib.nn_accumulator(copy, work, 0, 0)
 """,
 }

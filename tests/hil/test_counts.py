@@ -130,7 +130,10 @@ def test_counts_repeat(qemu_image: FirmwareImage, first_light_model: Model, spec
     assert by_stage["step, worst case"]["instructions"] >= 0.9 * by_stage["step"]["instructions"]  # type: ignore[operator]
     # An interrupt breaks a few loads in a row apart. How many there are differs.
     for row, other in zip(first, rows(), strict=True):
-        if row["stage"] != "frames":
+        if row["stage"] == "step, worst case":
+            # One step's count, an interrupt of the line included where one fell into it.
+            assert row["instructions"] == pytest.approx(other["instructions"], rel=0.05)
+        elif row["stage"] != "frames":
             assert row["instructions"] == pytest.approx(other["instructions"], abs=10)
             if row["estimated_cycles_5ws"] is None:
                 continue
