@@ -155,8 +155,8 @@ static real_t mix_readout(const readout_t *readout, const estimator_t *e, const 
     return mean;
 }
 
-/* The trajectory is the one at e->cycles. */
-static void report(const estimator_t *e, const model_t *model, const trajectory_t *trajectory, estimator_output_t *out)
+/* The trajectory is the one at e->cycles. False when a readout's variance is not one: rounding at extreme covariances. */
+static bool report(const estimator_t *e, const model_t *model, const trajectory_t *trajectory, estimator_output_t *out)
 {
     real_t weight[MODEL_N_PRIORS] = {REAL(1)};
     if (MODEL_N_PRIORS == 1U) {
@@ -167,17 +167,20 @@ static void report(const estimator_t *e, const model_t *model, const trajectory_
         }
         mix_states(e, weight, out);
     }
+    bool sound = true;
     for (unsigned r = 0; r < MODEL_N_READOUTS; r++) {
         real_t sigma;
         out->readout[r] = (float)mix_readout(&model->readout[r], e, trajectory, weight, &sigma);
         out->readout_sigma[r] = (float)sigma;
+        sound = sound && fmath_is_finite(sigma);
     }
+    return sound;
 }
 
 void estimator_report(const estimator_t *e, const model_t *model, estimator_work_t *work, estimator_output_t *out)
 {
     trajectory_interpolate(&work->trajectory, model, e->cycles);
-    report(e, model, &work->trajectory, out);
+    (void)report(e, model, &work->trajectory, out);
     out->n_used = 0;
     out->nis = 0.0f;
 }
@@ -190,11 +193,11 @@ estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimato
         return ESTIMATOR_REJECTED_INPUT;
     }
     work->next = *e;
-    if (!apply_spectrum(&work->next, model, work, in, &evidence)) {
+    if (!apply_spectrum(&work->next, model, work, in, &evidence) ||
+        !report(&work->next, model, &work->trajectory, out)) {
         return ESTIMATOR_REJECTED_COVARIANCE;
     }
     *e = work->next;
-    report(e, model, &work->trajectory, out);
     out->n_used = evidence.n_used;
     out->nis = (float)evidence.nis;
     return evidence.n_used < MODEL_N_OBSERVATIONS ? ESTIMATOR_POINTS_SKIPPED : ESTIMATOR_OK;

@@ -51,7 +51,7 @@ typedef struct {
 
 void estimator_init(estimator_t *e, const model_t *model);
 
-/* A rejected spectrum leaves *e as it was; *out is written only with ESTIMATOR_OK or ESTIMATOR_POINTS_SKIPPED. */
+/* A rejected spectrum leaves *e as it was; *out is an estimate only with ESTIMATOR_OK or ESTIMATOR_POINTS_SKIPPED. */
 estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimator_work_t *work,
                                   const estimator_input_t *in, estimator_output_t *out);
 
