@@ -9,6 +9,8 @@
 #include "model.h"
 #include "nn_tanh_table.h"
 
+#include <string.h>
+
 #if defined(__ARM_FEATURE_DSP) && !defined(NN_KERNEL_PORTABLE)
 #define NN_KERNEL_DSP 1
 #else
@@ -91,34 +93,23 @@ static inline int32_t nn_one_minus_square(int32_t activation)
     return result;
 }
 
-/* low half of the entry times f, plus c */
-static inline int32_t nn_multiply_low(int32_t entry, int32_t f, int32_t c)
-{
-    int32_t result;
-    __asm__("smlabb %0, %1, %2, %3" : "=r"(result) : "r"(entry), "r"(f), "r"(c));
-    return result;
-}
-
 static inline int32_t nn_clamp_argument(int32_t argument)
 {
     __asm__("ssat %0, #15, %1" : "=r"(argument) : "r"(argument));
     return argument;
 }
 
-/* Without the assembly GCC adds to every index what the table's middle lies from its beginning. */
-static inline int32_t nn_tanh_entry(int32_t index)
+/* T[k] (64 - f) + T[k + 1] f + 512: both nodes in one word, which may lie across two, times both weights in another. */
+static inline int32_t nn_interpolate(int32_t k, int32_t f)
 {
-    const int32_t *middle = nn_tanh_middle;
-    __asm__("" : "+r"(middle));
-    return middle[index];
+    const int16_t *middle = nn_tanh_middle;
+    uint32_t nodes;
+    __asm__("" : "+r"(middle)); /* or GCC adds to every index what the middle lies from the table's beginning */
+    memcpy(&nodes, middle + k, sizeof nodes);
+    return nn_multiply_pair(nodes, nn_pack(64 - f, f), 512);
 }
 
 #else
-
-static inline int32_t nn_tanh_entry(int32_t index)
-{
-    return nn_tanh_middle[index];
-}
 
 static inline uint32_t nn_pack(int32_t low, int32_t high)
 {
@@ -148,9 +139,11 @@ static inline int32_t nn_one_minus_square(int32_t activation)
     return (1 << 22) - activation * activation;
 }
 
-static inline int32_t nn_multiply_low(int32_t entry, int32_t f, int32_t c)
+/* T[k] (64 - f) + T[k + 1] f + 512. */
+static inline int32_t nn_interpolate(int32_t k, int32_t f)
 {
-    return nn_low((uint32_t)entry) * f + c;
+    const int16_t *node = nn_tanh_middle + k;
+    return node[0] * (64 - f) + node[1] * f + 512;
 }
 
 static inline int32_t nn_clamp_argument(int32_t argument)
@@ -165,9 +158,7 @@ static inline int32_t nn_clamp_argument(int32_t argument)
 static inline int32_t nn_tanh(int32_t argument)
 {
     const int32_t clamped = nn_clamp_argument(argument);
-    const int32_t entry = nn_tanh_entry(clamped >> 6);
-    /* 64 T + D f + 512. Only D = 2^10 reaches into T's bits, and one more than the 512 changes no result there. */
-    return (nn_multiply_low(entry, clamped & 63, 512) + (entry >> 10)) >> 10;
+    return nn_interpolate(clamped >> 6, clamped & 63) >> 10;
 }
 
 /* Derivative of tanh from its value, in Q30. */

@@ -12,7 +12,6 @@ import math
 import sys
 import zlib
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -376,15 +375,13 @@ def tanh_table_header() -> str:
     """`firmware/core/nn_tanh_table.h`: T[k] = min(32767, rint(32768 tanh(k / 32))), docs/network.md."""
     right = [min(32767, round(32768 * math.tanh(k / 32))) for k in range(1, TANH_NODES + 1)]
     nodes = [*(-node for node in reversed(right)), 0, *right]
-    words = [str((lower << 16) + upper - lower) for lower, upper in pairwise(nodes)]
     return (
-        "/* tanh in Q15 at k / 32, k = -256..255: T[k] = rint(32768 tanh(k / 32)) within -32767..32767 in the high\n"
-        " * half, and T[k + 1] - T[k] in the low one. A constant of the arithmetic, made by `tanh_table_header` of\n"
-        " * host/eishil/codegen.py. docs/network.md */\n"
+        "/* tanh in Q15 at k / 32, k = -256..256: T[k] = rint(32768 tanh(k / 32)) within -32767..32767. A constant\n"
+        " * of the arithmetic, made by `tanh_table_header` of host/eishil/codegen.py. docs/network.md */\n"
         "#ifndef EISHIL_CORE_NN_TANH_TABLE_H\n#define EISHIL_CORE_NN_TANH_TABLE_H\n\n#include <stdint.h>\n\n"
         "/* clang-format off */\n"
-        f"static const int32_t nn_tanh_table[{2 * TANH_NODES}] = {{\n{wrapped(words)}}};\n"
-        f"static const int32_t *const nn_tanh_middle = nn_tanh_table + {TANH_NODES};\n"
+        f"static const int16_t nn_tanh_table[{2 * TANH_NODES + 1}] = {{\n{wrapped([str(node) for node in nodes])}}};\n"
+        f"static const int16_t *const nn_tanh_middle = nn_tanh_table + {TANH_NODES};\n"
         "/* clang-format on */\n\n#endif\n"
     )
 

@@ -133,16 +133,18 @@ def read_counts(path: Path, image: Image | None, stages: tuple[str, ...]) -> dic
     executions: dict[int, list[Execution]] = {k: [] for k in range(len(stages))}
     for _, stage, address, executed, left in (record for record in records if record[0] == "insn"):
         executions[int(stage)].append(Execution(int(address, 16), int(executed), int(left)))
-    waits = {int(stage): int(wait) for _, stage, wait in (record for record in records if record[0] == "flash")}
+    added = {
+        kind: {int(stage): int(cycles) for _, stage, cycles in (record for record in records if record[0] == kind)}
+        for kind in ("flash", "split")
+    }
     calls = {int(record[1]): tuple(map(int, record[2:])) for record in records if record[0] == "calls"}
-    return {name: _count(image, executions[k], waits[k], calls[k]) for k, name in enumerate(stages)}
-
-
-def _count(image: Image | None, executions: list[Execution], wait_cycles: int, calls: tuple[int, ...]) -> Count:
-    cycles = estimate_cycles(image, executions) if image is not None else 0
-    instructions = sum(execution.executed for execution in executions)
-    entries, least, most = calls
-    return Count(entries, instructions, cycles, cycles + wait_cycles, least, most)
+    counts = {}
+    for k, name in enumerate(stages):
+        cycles = estimate_cycles(image, executions[k]) + added["split"][k] if image is not None else 0
+        instructions = sum(execution.executed for execution in executions[k])
+        entries, least, most = calls[k]
+        counts[name] = Count(entries, instructions, cycles, cycles + added["flash"][k], least, most)
+    return counts
 
 
 def code_of(elf: Path) -> Image:

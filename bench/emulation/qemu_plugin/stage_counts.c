@@ -1,5 +1,6 @@
 /* A plugin of QEMU's translator: how often each instruction was executed and how often it was left for somewhere else
- * than the next one, by stage of the program; and how often a flash accelerator would have had to wait.
+ * than the next one, by stage of the program; how often a flash accelerator would have had to wait; and how many cycles
+ * accesses that are not aligned take.
  *
  *     -plugin libstage_counts.so,out=FILE,stage=ADDRESS,stage=ADDRESS,...,handler=ADDRESS,...
  *
@@ -8,6 +9,7 @@
  * Written at the end:
  *     insn STAGE ADDRESS EXECUTED LEFT
  *     flash STAGE WAIT_CYCLES
+ *     split STAGE CYCLES
  *     calls STAGE ENTRIES LEAST_INSTRUCTIONS MOST_INSTRUCTIONS       (inclusive) */
 #include "qemu_plugin.h"
 
@@ -66,7 +68,9 @@ static uint32_t handlers[HANDLERS];
 static unsigned n_handlers;
 static uint64_t handler_entered_at;
 static unsigned handler_depth; /* of the running handler; 0: none. They do not nest */
-static uint64_t wait_cycles[STAGES], entries[STAGES], least[STAGES], most[STAGES];
+static insn_t *interrupted;    /* what was executed before the running handler */
+static unsigned interrupted_stage;
+static uint64_t wait_cycles[STAGES], split_cycles[STAGES], entries[STAGES], least[STAGES], most[STAGES];
 static lines_t code_lines = {.size = CODE_LINES}, data_lines = {.size = DATA_LINES};
 static uint32_t current_line;
 static uint64_t current_line_since;
@@ -151,30 +155,49 @@ static void leave_out_of_calls(uint64_t instructions)
 
 static void follow_jump(const insn_t *from, uint32_t to)
 {
-    if (handler_depth != 0U && depth == handler_depth && from->is_return) {
-        depth--;
-        handler_depth = 0U;
-        leave_out_of_calls(executed - handler_entered_at);
-    } else if (from->is_call) {
+    if (from->is_call) {
         frame_push(from->address + from->size);
     } else {
         frame_pop_to(to);
     }
 }
 
+/* QEMU takes interrupts between blocks, right after jumps above all: where that one led shows after the handler. */
+static void handler_enter(void)
+{
+    if (depth + 1U < FRAMES) {
+        frames[++depth] = (frame_t){.returns_to = 1U}; /* no address is odd */
+        handler_depth = depth;
+        handler_entered_at = executed;
+        interrupted = last;
+        interrupted_stage = last_stage;
+        last = NULL;
+    }
+}
+
+static void handler_leave(void)
+{
+    depth--;
+    handler_depth = 0U;
+    leave_out_of_calls(executed - handler_entered_at);
+    last = interrupted;
+    last_stage = interrupted_stage;
+}
+
 static void on_instruction(unsigned vcpu, void *data)
 {
     insn_t *insn = data;
     (void)vcpu;
+    if (handler_depth != 0U && depth == handler_depth && last != NULL && last->is_return) {
+        handler_leave();
+    }
+    if (insn->is_handler) {
+        handler_enter();
+    }
     const bool sequential = last != NULL && insn->address == last->address + last->size;
     if (last != NULL && !sequential) {
         last->left[last_stage]++;
         follow_jump(last, insn->address);
-    }
-    if (insn->is_handler && depth + 1U < FRAMES) {
-        frames[++depth] = (frame_t){.returns_to = 1U}; /* no address is odd */
-        handler_depth = depth;
-        handler_entered_at = executed;
     }
     if (insn->entered_stage != 0U) {
         frame_close(&frames[depth]); /* a tail call ends what it leaves */
@@ -191,12 +214,20 @@ static void on_instruction(unsigned vcpu, void *data)
     last_stage = stage;
 }
 
+/* One cycle more for each further piece that the bus takes an access in: halves of a word or of a half-word, a byte, a
+ * half-word and a byte of a word (DDI 0439, 3.3.2, unaligned accesses). Two words at once have to be aligned to one. */
+static unsigned further_pieces(uint64_t address, unsigned size)
+{
+    const bool is_split = size == 2U ? address % 2U != 0U : size == 4U && address % 4U != 0U;
+    return !is_split ? 0U : address % 2U != 0U && size == 4U ? 2U : 1U;
+}
+
 /* Nothing is stored to the flash. */
 static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
 {
     (void)vcpu;
-    (void)info;
     (void)data;
+    split_cycles[last_stage] += further_pieces(address, 1U << qemu_plugin_mem_size_shift(info));
     if (address >= FLASH_START && address < FLASH_END && !lines_touch(&data_lines, (uint32_t)address >> 4)) {
         wait_cycles[last_stage] += WAIT_STATES;
     }
@@ -282,6 +313,7 @@ static void on_exit_write(qemu_plugin_id_t id, void *data)
     }
     for (unsigned k = 0; k < n_stages; k++) {
         fprintf(out, "flash %u %llu\n", k, (unsigned long long)wait_cycles[k]);
+        fprintf(out, "split %u %llu\n", k, (unsigned long long)split_cycles[k]);
         fprintf(out, "calls %u %llu %llu %llu\n", k, (unsigned long long)entries[k], (unsigned long long)least[k],
                 (unsigned long long)most[k]);
     }
