@@ -47,17 +47,19 @@ uint32_t uart_interrupts(void)
     return interrupts;
 }
 
+/* Until nothing is left: QEMU's UART may have the next byte ready, without another interrupt, as soon as one is taken. */
 void uart_handler(void)
 {
     interrupts++;
-    const uint32_t status = UART_STATUS;
-    const uint8_t byte = (uint8_t)UART_RECEIVED;
-    if ((status & UART_STATUS_ORE) != 0U) {
-        UART_CLEAR_OVERRUN();
-        ring_count_overrun();
-    }
-    if ((status & UART_STATUS_RXNE) != 0U) {
-        ring_push(byte);
+    for (uint32_t status = UART_STATUS; (status & (UART_STATUS_RXNE | UART_STATUS_ORE)) != 0U; status = UART_STATUS) {
+        const uint8_t byte = (uint8_t)UART_RECEIVED;
+        if ((status & UART_STATUS_ORE) != 0U) {
+            UART_CLEAR_OVERRUN();
+            ring_count_overrun();
+        }
+        if ((status & UART_STATUS_RXNE) != 0U) {
+            ring_push(byte);
+        }
     }
 }
 
