@@ -6,7 +6,7 @@ extern bool fmath_is_finite(real_t x);
 extern bool fmath_has_logarithm(real_t x);
 extern bool fmath_is_positive(real_t x);
 extern real_t fmath_sqrt(real_t x);
-extern float fmath_round(float x);
+extern int32_t fmath_round(float x);
 
 #if !defined(REAL_IS_DOUBLE)
 
@@ -47,10 +47,10 @@ float fmath_log(float x)
     return fmath_has_logarithm(x) ? fmath_log_of_normal(x) : FMATH_NAN;
 }
 
-float fmath_exp_clamped(float x)
-{
-    const float bounded = x > FMATH_EXP_LOWEST ? x : FMATH_EXP_LOWEST;
-    return fmath_exp_within(bounded < FMATH_EXP_HIGHEST ? bounded : FMATH_EXP_HIGHEST);
-}
-
 #endif
+
+real_t fmath_exp_bound(real_t x)
+{
+    const real_t bounded = x > FMATH_EXP_LOWEST ? x : FMATH_EXP_LOWEST;
+    return bounded < FMATH_EXP_HIGHEST ? bounded : FMATH_EXP_HIGHEST;
+}

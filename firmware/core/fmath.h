@@ -122,7 +122,7 @@ inline float fmath_log_of_normal(float x)
  * the first term left out is below 1e-8. */
 inline float fmath_exp_within(float x)
 {
-    const float shift = 0x1.8p+23f; /* as in fmath_round */
+    const float shift = 0x1.8p+23f; /* where floats are 1 apart: the addition rounds, the subtraction is exact */
     const float shifted = x * (16.0f * 0x1.715476p+0f) + shift;
     const float n = shifted - shift;
     const uint32_t index = fmath_to_bits(shifted);
@@ -134,23 +134,35 @@ inline float fmath_exp_within(float x)
 
 #endif
 
-/* To the nearest integer, ties to even; |x| <= 2^22. */
-inline float fmath_round(float x)
+/* To the nearest integer, ties to even; beyond 2^22 on either side 2^22 or more of that sign, of NaN 0. */
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)
+inline int32_t fmath_round(float x)
+{
+    int32_t rounded;
+    __asm__("vcvtr.s32.f32 %0, %1" : "=t"(rounded) : "t"(x));
+    return rounded;
+}
+#else
+inline int32_t fmath_round(float x)
 {
     /* At 1.5 * 2^23 the spacing of floats is 1: the addition rounds, and the subtraction is exact. */
     const float shift = 0x1.8p+23f;
-    return (x + shift) - shift;
+    const float limit = 0x1p+22f;
+    const float bounded = x < -limit ? -limit : x < limit ? x : limit;
+    return x != x ? 0 : (int32_t)((bounded + shift) - shift);
 }
+#endif
 
 /* x with fmath_has_logarithm; NaN for anything else. Error below 2 ulp. */
 real_t fmath_log(real_t x);
 
-real_t fmath_exp_clamped(real_t x);
+/* Clamped to -87..88, NaN to -87. */
+real_t fmath_exp_bound(real_t x);
 
-/* The argument is clamped to -87..88, NaN to -87, so that the result is normal and finite. Error below 1.5 ulp. */
+/* The argument is clamped, so that the result is normal and finite. Error below 1.5 ulp. */
 inline real_t fmath_exp(real_t x)
 {
-    return x >= FMATH_EXP_LOWEST && x <= -FMATH_EXP_LOWEST ? fmath_exp_within(x) : fmath_exp_clamped(x);
+    return fmath_exp_within(x >= FMATH_EXP_LOWEST && x <= FMATH_EXP_HIGHEST ? x : fmath_exp_bound(x));
 }
 
 /* Odd, within -1..1. Error below 2 ulp. */

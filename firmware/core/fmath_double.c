@@ -24,12 +24,6 @@ real_t fmath_log(real_t x)
     return fmath_has_logarithm(x) ? log(x) : FMATH_NAN;
 }
 
-real_t fmath_exp_clamped(real_t x)
-{
-    const real_t bounded = x > FMATH_EXP_LOWEST ? x : FMATH_EXP_LOWEST;
-    return exp(bounded < FMATH_EXP_HIGHEST ? bounded : FMATH_EXP_HIGHEST);
-}
-
 real_t fmath_tanh(real_t x)
 {
     return tanh(x);

@@ -5,8 +5,8 @@
 #include "fmath.h"
 #include "nn_kernel.h"
 
-#define NN_INPUT_MIN (-2048.0f)
-#define NN_INPUT_MAX 2047.0f
+#define NN_INPUT_MIN (-2048)
+#define NN_INPUT_MAX 2047
 
 #define NN_COLUMNS (1U + MODEL_N_INPUTS)
 #define NN_BLOCKS  ((NN_COLUMNS + NN_BLOCK - 1U) / NN_BLOCK)
@@ -22,13 +22,18 @@ typedef struct {
     unsigned width;
 } nn_work_t;
 
-/* Q11 input of one network input; ties to even, saturated to 12 bits. */
+/* Q11 input of one network input; ties to even, saturated to 12 bits; 0 of NaN. */
 inline int32_t nn_quantise_input(const nn_t *nn, unsigned index, real_t value)
 {
     const float scaled = ((float)value - nn->input_mean[index]) * nn->input_scale[index];
-    /* Between integers, clamping first gives what rounding first would; it also bounds the rounding's argument. */
-    const float above = scaled > NN_INPUT_MIN ? scaled : NN_INPUT_MIN;
-    return (int32_t)fmath_round(above < NN_INPUT_MAX ? above : NN_INPUT_MAX);
+    int32_t q = fmath_round(scaled);
+#if NN_KERNEL_DSP
+    __asm__("ssat %0, #12, %0" : "+r"(q));
+#else
+    q = q < NN_INPUT_MIN ? NN_INPUT_MIN : q;
+    q = q > NN_INPUT_MAX ? NN_INPUT_MAX : q;
+#endif
+    return q;
 }
 
 /* tanh of a Q11 argument, Q11; the argument is clamped to -16384..16383. */

@@ -27,15 +27,19 @@ void observation_take_usable(const model_t *model, const float *z_real_ohm, cons
 void observation_read_inputs(const model_t *model, const trajectory_t *trajectory, const real_t *state,
                              const conditions_t *conditions, real_t *modes, network_input_t *input)
 {
-    const nn_t *nn = &model->network;
     const unsigned n_mode_inputs = N_MODE_INPUTS;
+    real_t value[MODEL_N_INPUTS];
     trajectory_map_state(trajectory, state, modes);
 #pragma GCC unroll 8
     for (unsigned c = 0; c < n_mode_inputs; c++) {
-        input[c] = network_read_input(nn, c, modes[model_channel_mode[c]]);
+        value[c] = modes[model_channel_mode[c]];
     }
-    input[N_MODE_INPUTS] = network_read_input(nn, N_MODE_INPUTS, conditions->voltage_V);
-    input[N_MODE_INPUTS + 1U] = network_read_input(nn, N_MODE_INPUTS + 1U, REAL(1000) / conditions->temperature_K);
+    value[N_MODE_INPUTS] = conditions->voltage_V;
+    value[N_MODE_INPUTS + 1U] = REAL(1000) / conditions->temperature_K;
+#pragma GCC unroll 1
+    for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
+        input[c] = network_read_input(&model->network, c, value[c]);
+    }
 }
 
 void observation_predict(const model_t *model, const trajectory_t *trajectory, const real_t *state,
@@ -52,13 +56,6 @@ void observation_context_std(const model_t *model, const conditions_t *condition
     std[0] = network_column_scale(nn, N_MODE_INPUTS) * model->voltage_std_V;
     std[1] = network_column_scale(nn, N_MODE_INPUTS + 1U) * model->temperature_std_K *
              (REAL(1000) / (conditions->temperature_K * conditions->temperature_K));
-}
-
-/* ln(measured / expected) without leaving the range on the way. */
-static inline real_t log_ratio(real_t measured, real_t expected, real_t inverse)
-{
-    const real_t ratio = measured * inverse;
-    return fmath_has_logarithm(ratio) ? fmath_log_of_normal(ratio) : fmath_log(measured) - fmath_log(expected);
 }
 
 /* Sum of the series terms of observation i, in ohm. */
@@ -90,19 +87,29 @@ void observation_expect(const model_t *model, const network_work_t *work, const 
     }
 }
 
-/* What an observation_t needs besides the network's gradient. */
+/* What an observation_t needs besides the network's gradient. The innovation is ln(argument) - shift. */
 typedef struct {
     real_t by_term[MODEL_N_SERIES_TERMS + 1U]; /* and one more, for there to be one */
     real_t scale;                              /* dh/dy times the network's row scale */
-    real_t innovation;
+    real_t argument;
+    real_t shift;
 } link_t;
 
 /* An observation without series terms: h = y. */
 static inline link_t link_plain(const network_row_t *output, real_t z)
 {
-    link_t link = {.scale = network_row_scale(output)};
-    link.innovation = fmath_log_of_normal(z) - network_row_output(output);
-    return link;
+    return (link_t){.scale = network_row_scale(output), .argument = z, .shift = network_row_output(output)};
+}
+
+/* z and total_ohm in the place of their quotient, which is too large or too small for a float. */
+static void divide_far_apart(real_t z, real_t total_ohm, link_t *link)
+{
+    const bool is_small = z < total_ohm;
+    const real_t up = REAL(0x1p+64f);
+    const real_t down = REAL(0x1p-64f);
+    const real_t ln_2 = REAL(0x1.62e43p-1f);
+    link->argument = z * (is_small ? up : down) / (total_ohm * (is_small ? down : up));
+    link->shift = is_small ? REAL(128) * ln_2 : REAL(-128) * ln_2;
 }
 
 /* One with: l = exp(y) + series, dh/dy = exp(y) / l, dh/d(mode) = coefficient / l. False where l is not positive. */
@@ -118,7 +125,11 @@ static inline bool link_in_series(const model_t *model, const network_row_t *out
     const real_t inverse = REAL(1) / total_ohm;
     const real_t scaled_ohm = network_ohm * network_row_scale(output);
     const real_t factor = REAL(1) / scaled_ohm;
-    link->innovation = log_ratio(z, total_ohm, inverse);
+    link->argument = z * inverse;
+    link->shift = REAL(0);
+    if (!fmath_has_logarithm(link->argument)) {
+        divide_far_apart(z, total_ohm, link);
+    }
     link->scale = scaled_ohm * inverse;
 #pragma GCC unroll 4
     for (unsigned t = 0; t < n_terms; t++) {
@@ -142,10 +153,11 @@ static inline void write_observation(const network_row_t *output, const link_t *
     for (unsigned k = MODEL_N_INPUTS; k < INFORMATION_N; k++) {
         number[k] = k - MODEL_N_INPUTS < n_terms ? link->by_term[k - MODEL_N_INPUTS] : REAL(0);
     }
+    const real_t innovation = fmath_log_of_normal(link->argument) - link->shift;
     const real_t weight = link->scale * inverse_variance;
     number[INFORMATION_N] = weight * link->scale;
-    number[INFORMATION_N + 1U] = weight * link->innovation;
-    number[INFORMATION_N + 2U] = link->innovation * link->innovation * inverse_variance;
+    number[INFORMATION_N + 1U] = weight * innovation;
+    number[INFORMATION_N + 2U] = innovation * innovation * inverse_variance;
     block_store(out->gradient, INFORMATION_N_NUMBERS, number);
 }
 

@@ -70,6 +70,9 @@ def test_round_is_to_even(core: CoreLibrary) -> None:
     halves = np.arange(-5000, 5000) / 2
     x = np.concatenate([halves, rng.uniform(-(2**22), 2**22, 50_000)]).astype(np.float32)
     assert np.array_equal(evaluate(core.lib.fmath_round, x), np.rint(x))
+    assert [core.lib.fmath_round(x) >= 2**22 for x in (1e9, 3e38, np.inf)] == [True] * 3
+    assert [core.lib.fmath_round(x) <= -(2**22) for x in (-1e9, -3e38, -np.inf)] == [True] * 3
+    assert core.lib.fmath_round(np.nan) == 0
 
 
 def test_is_finite(core: CoreLibrary) -> None:
