@@ -15,7 +15,6 @@ from eishil.filters.choice import Candidate, choose
 from eishil.filters.ekf import Ekf
 from eishil.filters.population import (
     AgeingPath,
-    at_other_speeds,
     empirical_moments,
     latent_trajectories,
     level_and_velocity_moments,
@@ -141,16 +140,6 @@ def test_velocities_that_walk_have_the_covariance_of_their_simulation() -> None:
     covariance = moments.covariance.reshape(6, 2, 6, 2)
     np.testing.assert_allclose(covariance[np.ix_([2, 5], [1], [2, 5], [1])].reshape(2, 2), simulated, rtol=0.1)
     assert np.all(covariance[:, 0, :, 1] == 0)
-
-
-def test_a_path_at_another_speed_is_the_same_path_on_another_clock() -> None:
-    cycles = np.linspace(0.0, 100.0, 201)
-    path = AgeingPath(cycles, np.column_stack([np.sqrt(cycles), cycles**2]))
-    slow, fast = (at_other_speeds([path], (s, s), np.random.default_rng(0))[0] for s in (0.5, 2.0))
-    np.testing.assert_allclose(slow.modes[100], [5.0, 625.0])
-    np.testing.assert_allclose(fast.modes[50], path.modes[100])
-    end = path.modes[-1] - path.modes[-2]
-    np.testing.assert_allclose(fast.modes[-1], path.modes[-1] + 200 * end)
 
 
 def test_gradients_of_the_loss_agree_with_central_differences() -> None:

@@ -169,7 +169,9 @@ class FilterRecipe(Section):
     the walk's standard deviation, or the prior's of the latents. The two last ones are expanded in `n_latents`, which
     may wander by `walk_std` over a life. `mismatch_std`, a noise floor, is in ln ohm.
 
-    With `speed` the paths of training cells are used once more at speeds of ageing drawn from that range.
+    With `speed`, cells whose speed of ageing changes once, at any moment and by a factor drawn from that range, count
+    as much as those of the population: in the process models, where every training path is used once more with such a
+    change, and in the choice, where every validation cell is.
     """
 
     process: Annotated[list[Literal["random_walk", "level_velocity", "latent"]], Field(min_length=1)]

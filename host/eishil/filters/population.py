@@ -65,19 +65,6 @@ def random_walk(paths: Sequence[AgeingPath], modes: Sequence[Mode], std_scale: f
     return ProcessModel(states, None, [prior])
 
 
-def at_other_speeds(
-    paths: Sequence[AgeingPath], speed: tuple[float, float], rng: np.random.Generator
-) -> list[AgeingPath]:
-    """Every path once more, ageing faster or slower by a factor that is drawn evenly from `speed`.
-
-    What a faster path would do after its end is not known: it goes on with its last slope.
-    """
-    return [
-        AgeingPath(path.cycles, at_cycles(path, factor * path.cycles))
-        for path, factor in zip(paths, rng.uniform(*speed, len(paths)), strict=True)
-    ]
-
-
 def empirical_moments(paths: Sequence[AgeingPath], n_nodes: int) -> LifeMoments:
     """Mean and covariance of the paths themselves. A path that ends early goes on with its last slope."""
     nodes = np.linspace(0.0, max(path.cycles[-1] for path in paths), n_nodes)

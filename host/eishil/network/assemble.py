@@ -17,8 +17,9 @@ from eishil.errors import RecipeError
 from eishil.filters import readout
 from eishil.filters.choice import Candidate, process_model
 from eishil.filters.ekf import Ekf, Network
-from eishil.filters.population import AgeingPath, at_other_speeds
+from eishil.filters.population import AgeingPath
 from eishil.filters.replay import MeasuredCell, replay
+from eishil.filters.speed import changed_paths
 from eishil.model import IntegerNetwork, Mode, Model, Noise, Readout, SeriesTerm
 from eishil.network.integer import IntegerReference
 from eishil.network.mlp import Array, FloatNetwork
@@ -34,10 +35,11 @@ from eishil.network.samples import (
 )
 
 LEAST_PATHS = 2
-SPEED_STREAM = 1_000_004  # apart from the streams of the data set
+SPEED_STREAM = 1_000_004  # of training paths; apart from the streams of the data set, as is the next
+SPEED_STREAM_VALIDATION = 1_000_005
 SOH_INPUTS = ("lli", "lam_ne", "lam_pe")  # eSOH knows no other mode
 WORTH_SAMPLES = 400
-SOH_WORTH_STD = 0.003  # an error of SOH by this much weighs as much as one standard deviation of a spectrum
+SOH_WORTH_STD = 0.0015  # an error of SOH by this much weighs as much as one standard deviation of a spectrum
 CALIBRATION_ROUNDS = 3
 RIDGE = 1e-12
 
@@ -143,7 +145,7 @@ def _paths(recipe: Recipe, train: Dataset) -> list[AgeingPath]:
         raise RecipeError(f"population.train.trajectories: {LEAST_PATHS} or more show how cells age, not {len(paths)}")
     if recipe.filter.speed is None:
         return paths
-    return paths + at_other_speeds(paths, recipe.filter.speed, np.random.default_rng([recipe.seed, SPEED_STREAM]))
+    return paths + changed_paths(paths, recipe.filter.speed, np.random.default_rng([recipe.seed, SPEED_STREAM]))
 
 
 def _soh_readout(train: Dataset, validation: Dataset) -> Readout:

@@ -13,8 +13,9 @@ from eishil.files import sha256_file, write_atomic
 from eishil.filters.choice import Choice, candidates, choose
 from eishil.filters.replay import Estimates, MeasuredCell, measured_cells, replay
 from eishil.filters.scores import rms
+from eishil.filters.speed import changed_cells
 from eishil.model import IntegerNetwork
-from eishil.network.assemble import Parts, assemble, calibrated, parts_of
+from eishil.network.assemble import SPEED_STREAM_VALIDATION, Parts, assemble, calibrated, parts_of
 from eishil.network.conversion import convert
 from eishil.network.integer import IntegerReference
 from eishil.network.mlp import FloatNetwork
@@ -55,7 +56,9 @@ def _validation_cells(recipe: Recipe, validation: Dataset, network: FloatNetwork
 
 
 def _choose(recipe: Recipe, parts: Parts, cells: list[MeasuredCell], progress: Progress) -> Choice:
-    found = candidates(recipe.filter)
+    found, speed = candidates(recipe.filter), recipe.filter.speed
+    if speed is not None:
+        cells = cells + changed_cells(cells, speed, np.random.default_rng([recipe.seed, SPEED_STREAM_VALIDATION]))
     return choose(
         found,
         lambda candidate: assemble(recipe, parts, candidate),
