@@ -33,6 +33,8 @@ def make(
         stages = (*pipeline.STAGES, pipeline.EVALUATE)
         for earlier in stages[: stages.index(stage)]:
             _remark_if_stale(workspace, earlier)
+        if stage == pipeline.EVALUATE:
+            _enter_as_scored(workspace, "eishil evaluate")
         _make(workspace, stage, workers, force, making)
 
 
@@ -70,9 +72,11 @@ def run(
     for spec in specs:
         require_emulator(spec)
     with workspace.locked():
-        evaluated = [] if workspace.recipe.evaluation is None else [pipeline.EVALUATE]
-        for stage in (*pipeline.STAGES, *evaluated):
+        for stage in pipeline.STAGES:
             _make(workspace, stage, workers, force=False)
+        _enter_as_scored(workspace, "eishil run")
+        if workspace.recipe.evaluation is not None:
+            _make(workspace, pipeline.EVALUATE, workers, force=False)
         images = {env: _build(workspace, env) for env in dict.fromkeys(spec.env for spec in specs)}
         _forget_results(workspace, [spec.name for spec in specs])
         with terminal.progress_bars() as progress:
@@ -181,6 +185,14 @@ def _make(workspace: Workspace, name: str, workers: int, force: bool, making: Ma
     with terminal.progress_bars() as progress:
         made = bring_up_to_date(pipeline.stage(workspace, name, workers, making), progress, force=force)
     terminal.tell_made(made, time.monotonic() - started_s)
+
+
+def _enter_as_scored(workspace: Workspace, command: str) -> None:
+    """Before a test cell is looked at: who fails afterwards has looked as well."""
+    from eishil.model import Model
+    from eishil_bench.runs import scored
+
+    scored.enter(workspace, Model.load(workspace.model / "model.json").model_id, command)
 
 
 def _remark_if_stale(workspace: Workspace, name: str) -> None:

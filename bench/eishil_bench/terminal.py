@@ -15,7 +15,13 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from eishil.progress import Progress
-from eishil_bench.report.words import bound_text, figure_text, interval_text, left_out_text
+from eishil_bench.report.words import (
+    bound_text,
+    figure_text,
+    interval_text,
+    left_out_text,
+    scored_before_sentence,
+)
 from eishil_bench.runs.results import Interval, Results
 from eishil_bench.stamps import Made
 
@@ -97,6 +103,8 @@ def tell_results(results: Results, report: Path) -> None:
     console = results_console()
     console.print(_summary(results))
     console.print(_checks(results))
+    if sentence := scored_before_sentence(results):
+        console.print(escape(sentence), soft_wrap=True)
     for remark in results.remarks:
         console.print(f"[yellow]remark[/]  {escape(remark)}", soft_wrap=True)
     for failure in results.failures:
@@ -169,6 +177,7 @@ def _summary(results: Results) -> Table:
         f"each cell's cycles ({late.spectra} spectra)",
         "consistency": f"NIS {results.nis_mean:.3f} ({_span(results.nis_bounds)} by chi-square), "
         f"NEES {results.nees_mean:.2f} ({_span(results.nees_bounds)})",
+        "modes": "; ".join(f"{one.name} {one.rms_error:.2g} rms, sigma {one.mean_sigma:.2g}" for one in results.modes),
         "life left": _life_left(results),
         "bound": _bound(results),
         "seeds": _seeds(results),

@@ -41,6 +41,9 @@ def table() -> pd.DataFrame:
             "device_x": [[0.0, 1.0], [0.1, 1.0], [-0.3, 1.0], [0.0, 1.4]],
             "reference_P": [[0.04, 0.01, 0.01, 0.25]] * 4,
             "device_P": [[0.04, 0.01, 0.01, 0.25]] * 3 + [[0.01, 0.0, 0.0, 0.25]],
+            "modes": [[0.0], [0.1], [0.2], [0.3]],
+            "device_modes": [[0.01], [0.11], [0.2], [0.36]],
+            "device_modes_sigma": [[0.01], [0.02], [0.01], [0.02]],
             "count": [100, 101, 102, 403],
             "interrupts": [0, 0, 0, 0],
         }
@@ -48,7 +51,7 @@ def table() -> pd.DataFrame:
 
 
 def test_figures_are_those_worked_out_by_hand():
-    figures = compare.compare(table(), ["p", "q"], counted=True)
+    figures = compare.compare(table(), ["p", "q"], ["u"], counted=True)
     assert (figures.cells, figures.spectra, figures.status_mismatches) == (2, 4, 1)
     assert figures.soh_rmse_reference == pytest.approx(0.01)
     assert figures.soh_rmse_device == pytest.approx(np.sqrt((1 + 1 + 9 + 9) / 4) / 100)
@@ -72,6 +75,14 @@ def test_figures_are_those_worked_out_by_hand():
     assert [(s.name, round(s.max_abs_in_sigma, 9)) for s in figures.states] == [("p", 1.5), ("q", 0.8)]
     assert [round(s.max_abs_sigma_relative, 9) for s in figures.states] == [0.5, 0.0]
     assert [(cell.cell_id, round(cell.rmse_device, 9)) for cell in figures.worst_cells] == [("b", 0.03), ("a", 0.01)]
+
+
+def test_modes_are_held_against_their_labels():
+    (mode,) = compare.compare(table(), ["p", "q"], ["u"], counted=True).modes
+    assert mode.name == "u" and mode.rms_error == pytest.approx(np.sqrt((1 + 1 + 0 + 36) / 4) / 100)
+    assert mode.mean_sigma == pytest.approx(0.015)
+    assert (mode.coverage_1_sigma, mode.coverage_2_sigma) == (0.75, 0.75)
+    assert mode.nees == pytest.approx((1 + 0.25 + 0 + 9) / 4)
 
 
 def test_remaining_life_is_scored_where_lives_end_and_before_they_do():
@@ -101,7 +112,7 @@ def test_bands_hold_every_spectrum_once_with_the_lower_edge_inside():
 
 
 def test_coverage_is_given_where_the_cells_are_old_too():
-    figures = compare.compare(table(), ["p", "q"], counted=True)
+    figures = compare.compare(table(), ["p", "q"], ["u"], counted=True)
     # device in sigmas, by row: 0.5, 0.5, 1.5 and 3; the last fifth of each cell's cycles is its second spectrum
     assert [band.coverage_2_sigma for band in figures.soh_bands] == [1.0, 1.0, 1.0, 0.0]
     late = figures.end_of_life
@@ -112,7 +123,7 @@ def test_coverage_is_given_where_the_cells_are_old_too():
 
 def test_interval_is_that_of_whole_cells_drawn_again():
     """Two cells with rms 1 and 3 percent: a draw has a mean square of 1, 5 or 9, with probability 1/4, 1/2 and 1/4."""
-    figures = compare.compare(table(), ["p", "q"], counted=True)
+    figures = compare.compare(table(), ["p", "q"], ["u"], counted=True)
     assert figures.soh_rmse_device_interval.low == pytest.approx(0.01)
     assert figures.soh_rmse_device_interval.high == pytest.approx(0.03)
     assert (figures.coverage_2_sigma_interval.low, figures.coverage_2_sigma_interval.high) == (0.5, 1.0)
@@ -129,7 +140,7 @@ def test_interval_is_as_wide_as_theory_says():
 
 
 def test_without_a_counter_there_is_no_count():
-    assert compare.compare(table(), ["p", "q"], counted=False).count_per_step is None
+    assert compare.compare(table(), ["p", "q"], ["u"], counted=False).count_per_step is None
 
 
 def test_counts_that_an_interrupt_fell_into_are_left_out():
@@ -210,6 +221,6 @@ def test_table_survives_its_file(tmp_path):
     run_table.save(table(), tmp_path / "deep" / "run.parquet")
     again = run_table.load(tmp_path / "deep" / "run.parquet")
     assert np.array_equal(run_table.matrix(again, "device_P"), run_table.matrix(table(), "device_P"))
-    assert SimpleNamespace(**compare.compare(again, ["p", "q"], counted=True).model_dump()) == SimpleNamespace(
-        **compare.compare(table(), ["p", "q"], counted=True).model_dump()
+    assert SimpleNamespace(**compare.compare(again, ["p", "q"], ["u"], counted=True).model_dump()) == SimpleNamespace(
+        **compare.compare(table(), ["p", "q"], ["u"], counted=True).model_dump()
     )

@@ -28,6 +28,12 @@ def model():
     return made.model_copy(update={"frequency_Hz": [1000.0, 0.1]})
 
 
+def renamed(model, names):
+    """The first modes of a model under other names."""
+    first = [mode.model_copy(update={"name": name}) for mode, name in zip(model.modes, names, strict=False)]
+    return model.model_copy(update={"modes": first + model.modes[len(first) :]})
+
+
 @pytest.fixture(scope="module")
 def dataset():
     """Two held-out lives and one of training; of the first, spectra 0 and 2 are masked."""
@@ -43,6 +49,11 @@ def dataset():
             "soh": 1.0 - 0.01 * step,
             "voltage_V": 3.7,
             "temperature_degC": 25.0,
+            "lli": 0.01 * step,
+            "lam_ne": 0.0,
+            "lam_pe": 0.02 * step,
+            "sei_thickness_nm": 5.0 * 10.0**step,
+            "contact_resistance_mOhm": 0.5,
         }
         for cell, split in (("b", "test"), ("t", "train"), ("a", "test"))
         for step in range(STEPS)
@@ -51,6 +62,14 @@ def dataset():
     z_ohm = rng.uniform(0.02, 0.05, (len(rows), 6)) - 1j * rng.uniform(0.001, 0.01, (len(rows), 6))
     z_ohm[MASKED] = np.nan
     return Dataset(pd.DataFrame(rows), FREQUENCY_HZ, z_ohm, {})
+
+
+def test_labels_of_modes_are_in_the_models_order_and_units(dataset, model):
+    known = renamed(model, ["log10_sei_thickness", "lli"])
+    modes = np.array([spectrum.modes for spectrum in held_out_trajectories(dataset, RECIPE, known)[1].spectra])
+    assert modes.shape == (STEPS, model.n_modes)
+    np.testing.assert_allclose(modes[:, :2], [[0.0, 0.0], [1.0, 0.01], [2.0, 0.02], [3.0, 0.03]], atol=1e-12)
+    assert np.isnan(modes[:, 2:]).all()
 
 
 def test_only_the_test_split_is_streamed_in_order(dataset, model):

@@ -36,7 +36,7 @@ def simulated_trajectory(
         noisy_degC = temperature_degC + rng.normal(0.0, model.noise.temperature_std_K)
         soh = float(readout.evaluate(model.readouts[0], names, x)[0]) + rng.normal(0.0, model.readouts[0].residual_std)
         measured = as_sent(elapsed, noisy_V, noisy_degC, real - 1j * imag)
-        spectra.append(HeldOutSpectrum(step, cycles, soh, 0.5, measured))
+        spectra.append(HeldOutSpectrum(step, cycles, soh, 0.5, x, measured))
     return Trajectory(cell_id, tuple(spectra), 0)
 
 

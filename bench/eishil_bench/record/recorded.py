@@ -74,8 +74,8 @@ def recorded_trajectory(section: Section, model: Model) -> Trajectory:
     dtype = wire.dtype(wire.BY_NAME["step_request"], model.dimensions())
     requests = [np.frombuffer(one.request, dtype)[0] for one in section.exchanges if one.name == "step"]
     spectra = [
-        HeldOutSpectrum(step, cycles, soh, soc, _as_measured(request))
-        for (step, cycles, soh, soc), request in zip(section.about["labels"], requests, strict=True)
+        HeldOutSpectrum(step, cycles, soh, soc, np.array(modes, np.float64), _as_measured(request))
+        for (step, cycles, soh, soc, modes), request in zip(section.about["labels"], requests, strict=True)
     ]
     return Trajectory(section.about["cell_id"], tuple(spectra), section.about["masked"])
 

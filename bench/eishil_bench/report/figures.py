@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import erf, sqrt
 
 import numpy as np
@@ -23,11 +24,14 @@ from eishil_bench.report.style import (
     outer_titles,
     plain,
 )
+from eishil_bench.report.words import mode_title
 from eishil_bench.runs.compare import coverage, errors, undisturbed
+from eishil_bench.runs.run_table import matrix
 
 DEVICE_BAND = "rgba(212, 98, 42, 0.16)"
 REFERENCE_WIDE = "#9dbfe0"  # lies under the device's line, which is nearly the same
 SHOWN_CELLS, CELL_COLUMNS = 12, 4
+MODE_COLUMNS = 3
 SHOWN_SPECTRA, SPECTRUM_COLUMNS = 6, 3
 BARS, LONGEST = 40, 4  # of a histogram
 
@@ -43,6 +47,25 @@ def soh_trajectories(table: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(tickformat=".0%")
     figure.update_layout(legend=legend())
     outer_titles(figure, len(cells), CELL_COLUMNS, "equivalent full cycles", "SOH")
+    return figure
+
+
+def mode_trajectories(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
+    """Label, device and its band of two sigma of every mode, for the cell with the median error of SOH."""
+    cell = table[table["cell_id"] == median_cell(table)]
+    figure = multiples(len(names), MODE_COLUMNS, [mode_title(name) for name in names], shared=False)
+    label, estimate, sigma = (matrix(cell, column) for column in ("modes", "device_modes", "device_modes_sigma"))
+    for i in range(len(names)):
+        place = {"row": i // MODE_COLUMNS + 1, "col": i % MODE_COLUMNS + 1}
+        band = _band(cell["cycles"], pd.Series(estimate[:, i]), pd.Series(sigma[:, i]))
+        for trace in (
+            go.Scatter(**band, legendgroup="band", showlegend=not i),
+            go.Scatter(x=cell["cycles"], y=estimate[:, i], name="device", showlegend=not i, **line(DEVICE, width=1.5)),
+            go.Scatter(x=cell["cycles"], y=label[:, i], name="label", showlegend=not i, **dots(LABEL, 4)),
+        ):
+            figure.add_trace(trace, **place)
+    figure.update_layout(legend=legend())
+    outer_titles(figure, len(names), MODE_COLUMNS, "equivalent full cycles", "")
     return figure
 
 
@@ -141,13 +164,25 @@ def throughput(table: pd.DataFrame) -> go.Figure:
 
 def shown_cells(table: pd.DataFrame) -> list[str]:
     """At most `SHOWN_CELLS`, evenly by rank of the device's error, best first; best and worst are among them."""
-    ranked = sorted((rms(errors(cell, "device")), str(cell_id)) for cell_id, cell in table.groupby("cell_id"))
-    return [ranked[i][1] for i in _evenly(len(ranked), SHOWN_CELLS)]
+    ranked = _ranked(table)
+    return [ranked[i] for i in _evenly(len(ranked), SHOWN_CELLS)]
+
+
+def median_cell(table: pd.DataFrame) -> str:
+    """The cell in the middle by rank of the device's error."""
+    ranked = _ranked(table)
+    return ranked[len(ranked) // 2]
 
 
 def shown_spectra(table: pd.DataFrame) -> pd.DataFrame:
     """At most `SHOWN_SPECTRA` rows, evenly by rank of the label, fresh first."""
     return table.sort_values("soh", ascending=False).iloc[_evenly(len(table), SHOWN_SPECTRA)]
+
+
+def _ranked(table: pd.DataFrame) -> list[str]:
+    """Cells by the device's error, best first."""
+    found = sorted((rms(errors(cell, "device")), str(cell_id)) for cell_id, cell in table.groupby("cell_id"))
+    return [cell_id for _, cell_id in found]
 
 
 def _evenly(n: int, most: int) -> NDArray[np.int_]:
@@ -160,17 +195,28 @@ def _cell_title(table: pd.DataFrame, cell_id: str) -> str:
 
 def _soh_traces(cell: pd.DataFrame, *, legend: bool) -> list[go.Scatter]:
     soh, sigma, cycles = cell["device_soh"], cell["device_soh_sigma"], cell["cycles"]
-    around = pd.concat([cycles, cycles[::-1]])
-    edge = pd.concat([soh + 2 * sigma, (soh - 2 * sigma)[::-1]])
-    band = {"fill": "toself", "fillcolor": DEVICE_BAND, "line": {"width": 0}, "hoverinfo": "skip", "mode": "lines"}
     shared = {"showlegend": legend}
     return [
-        go.Scatter(x=around, y=edge, name="device ± 2 σ", legendgroup="band", **band, **shared),
+        go.Scatter(**_band(cycles, soh, sigma), legendgroup="band", **shared),
         go.Scatter(x=cycles, y=cell["prior_soh"], name="drift only", **line(PRIOR, dash="dot"), **shared),
         go.Scatter(x=cycles, y=cell["reference_soh"], name="reference", **line(REFERENCE_WIDE, width=5), **shared),
         go.Scatter(x=cycles, y=soh, name="device", **line(DEVICE, width=1.5), **shared),
         go.Scatter(x=cycles, y=cell["soh"], name="label", **dots(LABEL, 4), **shared),
     ]
+
+
+def _band(cycles: pd.Series, estimate: pd.Series, sigma: pd.Series) -> dict[str, object]:
+    """The outline of two sigma around an estimate."""
+    return {
+        "x": pd.concat([cycles, cycles[::-1]]),
+        "y": pd.concat([estimate + 2 * sigma, (estimate - 2 * sigma)[::-1]]),
+        "name": "device ± 2 σ",
+        "fill": "toself",
+        "fillcolor": DEVICE_BAND,
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "mode": "lines",
+    }
 
 
 def _histogram(values: NDArray[np.float64], x_title: str, y_title: str) -> go.Figure:

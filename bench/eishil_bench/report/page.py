@@ -13,7 +13,16 @@ from eishil.files import write_atomic
 from eishil_bench.firmware.baseline import load_baseline
 from eishil_bench.report import figures
 from eishil_bench.report.style import embedded
-from eishil_bench.report.words import CLOCK_WORDS, bound_text, figure_text, headline, left_out_text, verdict_sentence
+from eishil_bench.report.words import (
+    CLOCK_WORDS,
+    bound_text,
+    figure_text,
+    headline,
+    left_out_text,
+    mode_title,
+    scored_before_sentence,
+    verdict_sentence,
+)
 from eishil_bench.runs.results import Results
 
 
@@ -32,6 +41,9 @@ def render(results: Results, table: pd.DataFrame) -> str:
         results=results,
         headline=headline(results),
         verdict_sentence=verdict_sentence(results),
+        scored_before=scored_before_sentence(results),
+        mode_title=mode_title,
+        median_cell=figures.median_cell(table),
         clock_words=CLOCK_WORDS[results.clock],
         left_out=left_out_text(results.count_per_step) if results.count_per_step else "",
         plots={name: embedded(figure, name) for name, figure in _plots(results, table).items()},
@@ -44,6 +56,7 @@ def render(results: Results, table: pd.DataFrame) -> str:
 def _plots(results: Results, table: pd.DataFrame) -> dict[str, go.Figure]:
     plots = {
         "soh": figures.soh_trajectories(table),
+        "modes": figures.mode_trajectories(table, [mode.name for mode in results.modes]),
         "nyquist": figures.nyquist_fits(table, results.frequency_Hz),
         "errors": figures.error_histogram(table),
         "coverage": figures.coverage_curve(table),

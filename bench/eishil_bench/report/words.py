@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eishil.network.samples import MODE_UNITS
 from eishil_bench.runs.results import Check, CountPerStep, Interval, Results
 
 CLOCK_WORDS = {
@@ -61,6 +62,27 @@ def headline(results: Results) -> list[tuple[str, str, str]]:
         name = f"{results.clock.replace('_', ' ').capitalize()} per step"
         tiles.append((name, f"{count.median:,.0f}", f"median; at most {count.max:,}"))
     return [*tiles, ("Flash", f"{size.flash_bytes / 1024:.1f} KiB", f"{size.ram_bytes:,} B RAM{stack}")]
+
+
+def mode_title(name: str) -> str:
+    """A mode with its unit."""
+    unit = MODE_UNITS.get(name, "")
+    return f"{name.replace('_', ' ')}, {unit}" if unit not in ("", "1") else name.replace("_", " ")
+
+
+def scored_before_sentence(results: Results) -> str:
+    """Who had looked at the reserved test cells before; empty where none are reserved."""
+    if results.test_seed is None:
+        return ""
+    cells = f"The held-out cells were drawn by a seed reserved for them, {results.test_seed}"
+    before = results.test_cells_scored_before
+    if not before:
+        return f"{cells}; no other model had been scored on them before this one."
+    models = ", ".join(f"{one.model_id[:16]} on {one.day} by `{one.command}`" for one in before)
+    return (
+        f"{cells}, but {len(before)} other model{'s' if len(before) > 1 else ''} had been scored on them before this "
+        f"one ({models}): what was chosen after that may have been chosen on them."
+    )
 
 
 def verdict_sentence(results: Results) -> str:

@@ -17,6 +17,7 @@ from eishil_bench.runs.results import (
     CountPerStep,
     EndOfLife,
     Interval,
+    ModeFigures,
     RemainingLifeFigures,
     SohBand,
     StateDifference,
@@ -30,7 +31,7 @@ END_OF_LIFE = 0.8  # of a cell's cycles
 WORST_CELLS = 5
 
 
-def compare(table: pd.DataFrame, state_names: Sequence[str], *, counted: bool) -> Comparison:
+def compare(table: pd.DataFrame, state_names: Sequence[str], mode_names: Sequence[str], *, counted: bool) -> Comparison:
     """All figures of a table; `counted` tells whether the target has a counter that means something."""
     reference, device, prior = (errors(table, who) for who in ("reference", "device", "prior"))
     difference = device - reference
@@ -65,6 +66,7 @@ def compare(table: pd.DataFrame, state_names: Sequence[str], *, counted: bool) -
         rul=rul,
         count_per_step=count_per_step(table) if counted else None,
         states=states,
+        modes=modes(table, mode_names),
         soh_rmse_device_interval=interval(np.sqrt(cell_means(table, np.square(device)))),
         coverage_2_sigma_interval=interval(cell_means(table, covered(table, "device", 2).astype(np.float64))),
         end_of_life=last,
@@ -104,6 +106,23 @@ def state_differences(table: pd.DataFrame, state_names: Sequence[str]) -> list[S
     return [
         StateDifference(name=name, max_abs_in_sigma=float(shift[i]), max_abs_sigma_relative=float(width[i]))
         for i, name in enumerate(state_names)
+    ]
+
+
+def modes(table: pd.DataFrame, mode_names: Sequence[str]) -> list[ModeFigures]:
+    """How near the device's modes are to the labels, and how honest their standard deviations."""
+    label, estimate, sigma = (matrix(table, column) for column in ("modes", "device_modes", "device_modes_sigma"))
+    error = estimate - label
+    return [
+        ModeFigures(
+            name=name,
+            rms_error=rms(error[:, i]),
+            mean_sigma=float(sigma[:, i].mean()),
+            coverage_1_sigma=float(np.mean(within(error[:, i], sigma[:, i], 1))),
+            coverage_2_sigma=float(np.mean(within(error[:, i], sigma[:, i], 2))),
+            nees=rms(error[:, i] / sigma[:, i]) ** 2,
+        )
+        for i, name in enumerate(mode_names)
     ]
 
 

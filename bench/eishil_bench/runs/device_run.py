@@ -178,7 +178,7 @@ class DeviceRun:
 
 def about_trajectory(trajectory: Trajectory) -> dict[str, Any]:
     """What a journal says of a trajectory beside its exchanges: the labels, which no device sees."""
-    labels = [[one.step, one.cycles, one.soh, one.soc] for one in trajectory.spectra]
+    labels = [[one.step, one.cycles, one.soh, one.soc, one.modes.tolist()] for one in trajectory.spectra]
     return {"cell_id": trajectory.cell_id, "masked": trajectory.masked, "labels": labels}
 
 

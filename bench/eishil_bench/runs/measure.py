@@ -68,8 +68,8 @@ def compared(ekf: Ekf, trajectory: Trajectory, answers: Sequence[DeviceStep]) ->
     forecast, rows, cycles = Forecast(ekf.model), [], 0.0
     for labelled, reference, answer in zip(trajectory.spectra, reference_steps(ekf, trajectory), answers, strict=True):
         cycles += labelled.measured.elapsed_cycles
-        life = forecast.remaining_life(answer.output, cycles)
-        rows.append(run_table.row(trajectory.cell_id, labelled, reference, answer, life))
+        says = run_table.Says(forecast.remaining_life(answer.output, cycles), *forecast.modes(answer.output, cycles))
+        rows.append(run_table.row(trajectory.cell_id, labelled, reference, answer, says))
     return rows
 
 
@@ -84,7 +84,8 @@ def judge(
     """Results of a measurement held against the limits; `about` are the fields that say what was measured on what."""
     clock = clock_of(about["target_kind"], measurement.identity.counter)
     states = [state.name for state in model.states]
-    comparison = compare.compare(measurement.table, states, counted=clock != "none")
+    modes = [mode.name for mode in model.modes]
+    comparison = compare.compare(measurement.table, states, modes, counted=clock != "none")
     figures = limit_figures(comparison, masked_spectra, measurement.link.lost)
     link, status = measurement.link, measurement.status
     size = Size(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eishil.errors import EishilError
 from eishil.files import write_atomic
+from eishil_bench.runs.scored import Scored
 
 Clock = Literal["instructions", "estimated_cycles", "silicon_cycles", "none"]
 
@@ -62,6 +63,17 @@ class StateDifference(_Part):
     name: str
     max_abs_in_sigma: float
     max_abs_sigma_relative: float
+
+
+class ModeFigures(_Part):
+    """One mode over all spectra, in its unit: the device's error against its stated standard deviation."""
+
+    name: str
+    rms_error: float
+    mean_sigma: float
+    coverage_1_sigma: float
+    coverage_2_sigma: float
+    nees: float  # mean squared error over stated variance
 
 
 class SohBand(_Part):
@@ -166,6 +178,7 @@ class Comparison(_Part):
     rul: RemainingLifeFigures | None
     count_per_step: CountPerStep | None
     states: list[StateDifference]
+    modes: list[ModeFigures]
     soh_rmse_device_interval: Interval
     coverage_2_sigma_interval: Interval
     end_of_life: EndOfLife
@@ -187,7 +200,7 @@ class HostFigures(_Part):
 class Results(Comparison, HostFigures):
     """The whole file."""
 
-    schema_version: Literal[4] = 4
+    schema_version: Literal[5] = 5
     recipe: str
     description: str
     target: str
@@ -201,6 +214,8 @@ class Results(Comparison, HostFigures):
     model_id: str
     frequency_Hz: list[float]
     masked_spectra: int
+    test_seed: int | None = None  # where the recipe reserves one
+    test_cells_scored_before: list[Scored] = []  # other models, on the cells of that seed
     link: LinkCounts
     device: DeviceCounts
     size: Size

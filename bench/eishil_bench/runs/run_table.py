@@ -2,15 +2,17 @@
 
 Columns: `cell_id`, `step`, `cycles`, `soc`, `soh` (label), `voltage_V`, `temperature_degC`; lists `z_real_ohm`,
 `z_imag_ohm` (F, as sent, NaN where masked) and `fit_real_ohm`, `fit_imag_ohm` (F, the float network at the reference's
-estimate); for `reference_` and `device_`: `soh`, `soh_sigma`, `nis`, `n_used`, `status`, lists `x` (n) and `P` (n n, by
-rows); `prior_soh`, `prior_soh_sigma`; `device_rul_median`, `device_rul_low`, `device_rul_high` in cycles, inf where the
-forecast sees no end (`eishil.filters.forecast`); `count`, in units of the results' clock, and the `interrupts` that
-fell into it; `round_trip_us` and `interval_us` of the reply (`eishil_bench.link.interface.Timing`).
+estimate); for `reference_` and `device_`: `soh`, `soh_sigma`, `nis`, `n_used`, `status`, lists `x` (n) and `P` (n n,
+by rows); `prior_soh`, `prior_soh_sigma`; lists `modes` (label), `device_modes`, `device_modes_sigma` (n_modes);
+`device_rul_median`, `device_rul_low`, `device_rul_high` in cycles, inf where the forecast sees no end
+(`eishil.filters.forecast`); `count`, in units of the results' clock, and the `interrupts` that fell into it;
+`round_trip_us` and `interval_us` of the reply (`eishil_bench.link.interface.Timing`).
 """
 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,19 @@ SOH = 0  # position among the readouts
 TIMING = ("round_trip_us", "interval_us")  # what no second run repeats
 
 
+@dataclass(frozen=True)
+class Says:
+    """What the device's estimate says besides SOH: the life that is left, and the modes (p,) with covariance (p, p)."""
+
+    life: RemainingLife
+    modes: np.ndarray
+    covariance: np.ndarray
+
+
 def row(
-    cell_id: str, spectrum: HeldOutSpectrum, reference: ReferenceStep, device: DeviceStep, life: RemainingLife
+    cell_id: str, spectrum: HeldOutSpectrum, reference: ReferenceStep, device: DeviceStep, says: Says
 ) -> dict[str, Any]:
-    """One row of the table; `life` is what the device's estimate says of the life that is left."""
+    """One row of the table."""
     measured = spectrum.measured
     z_ohm = np.where(measured.valid, measured.z_ohm, np.nan)
     return {
@@ -50,9 +61,12 @@ def row(
         **_estimate("device", device.output),
         "prior_soh": float(reference.prior.readout[SOH]),
         "prior_soh_sigma": float(reference.prior.readout_sigma[SOH]),
-        "device_rul_median": life.median,
-        "device_rul_low": life.low,
-        "device_rul_high": life.high,
+        "device_rul_median": says.life.median,
+        "device_rul_low": says.life.low,
+        "device_rul_high": says.life.high,
+        "modes": spectrum.modes.tolist(),
+        "device_modes": says.modes.tolist(),
+        "device_modes_sigma": np.sqrt(np.diag(says.covariance)).tolist(),
         "count": device.count,
         "interrupts": device.interrupts,
         "round_trip_us": device.timing.round_trip_us,

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HeldOutSpectrum:
-    """A spectrum with the label that no estimator sees: `soh` and `soc` are fractions of the present cell."""
+    """A spectrum with the labels that no estimator sees: `soh` and `soc` are fractions of the present cell.
+
+    `modes` (n_modes,) are the model's, in its order; NaN where the data set has none of that name.
+    """
 
     step: int
     cycles: float
     soh: float
     soc: float
+    modes: NDArray[np.float64]
     measured: StepInput
 
 
@@ -52,16 +56,19 @@ def held_out_trajectories(dataset: Dataset, recipe: Recipe, model: Model) -> lis
     A masked spectrum is left out, never filled in: the cycles that it stands for elapse before the next one.
     """
     from eishil.filters.replay import measured_cells
-    from eishil.network.samples import frequency_columns
+    from eishil.network.samples import MODE_UNITS, frequency_columns, physical_modes
 
     test = dataset.split("test")
     columns = frequency_columns(test.frequency_Hz, model.frequency_Hz, f"the model {model.name}")
     trajectories = []
     for cell in measured_cells(test, columns, recipe.measurement, recipe.seed):
         spectra = []
-        for sample, step in zip(cell.samples.itertuples(), cell.steps, strict=True):
+        labels = dict(zip(MODE_UNITS, physical_modes(cell.samples).T, strict=True))
+        unknown = np.full(len(cell.steps), np.nan)
+        modes = np.column_stack([labels.get(mode.name, unknown) for mode in model.modes])
+        for sample, known, step in zip(cell.samples.itertuples(), modes, cell.steps, strict=True):
             sent = as_sent(step.elapsed_cycles, step.voltage_V, step.temperature_degC, step.z_ohm)
-            spectra.append(HeldOutSpectrum(int(sample.step), float(sample.cycles), sample.soh, sample.soc, sent))
+            spectra.append(HeldOutSpectrum(int(sample.step), float(sample.cycles), sample.soh, sample.soc, known, sent))
         trajectories.append(Trajectory(cell.cell_id, tuple(spectra), cell.masked))
     return trajectories
 

@@ -37,7 +37,8 @@ def load(path: Path, bounds: dict[str, Limit]) -> tuple[Results, pd.DataFrame]:
     table = run_table.load(found)
     try:
         names = [state.name for state in results.states]
-        comparison = compare.compare(table, names, counted=results.clock != "none")
+        modes = [mode.name for mode in results.modes]
+        comparison = compare.compare(table, names, modes, counted=results.clock != "none")
     except (KeyError, IndexError, ValueError, TypeError):
         raise EishilError(f"{found} is no table of a run; {_REMEDY}") from None
     stored, computed = _plain(results), _plain(comparison)

@@ -16,7 +16,7 @@ from eishil_bench.dut import TargetSpec, open_dut
 from eishil_bench.pipeline import Workspace
 from eishil_bench.record.logbook import journal_header, open_logbook
 from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE
-from eishil_bench.runs import run_table
+from eishil_bench.runs import run_table, scored
 from eishil_bench.runs.measure import judge, measure
 from eishil_bench.runs.results import HostFigures, Results
 from eishil_bench.runs.stimulus import Trajectory, held_out_trajectories
@@ -142,6 +142,7 @@ def run_target(
 def _about(stimulus: Stimulus, spec: TargetSpec) -> dict[str, Any]:
     """The fields of the results that say what was run on what."""
     workspace = stimulus.workspace
+    earlier = scored.earlier(workspace, stimulus.model.model_id)
     return {
         "recipe": workspace.recipe.name,
         "description": workspace.recipe.description,
@@ -149,6 +150,8 @@ def _about(stimulus: Stimulus, spec: TargetSpec) -> dict[str, Any]:
         "target_kind": spec.kind,
         "window": spec.window,
         "run_table": workspace.run_table(spec.name).name,
+        "test_seed": workspace.recipe.population.test.seed,
+        "test_cells_scored_before": [one.model_dump(mode="json") for one in earlier],
         "provenance": stimulus.provenance,
     }
 

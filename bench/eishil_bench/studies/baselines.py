@@ -18,6 +18,7 @@ from eishil_bench import terminal
 from eishil_bench.pipeline import Workspace
 from eishil_bench.report.study import Rows, Section, tell_study, write_study
 from eishil_bench.report.style import DEVICE, LABEL, PRIOR, REFERENCE, dots, line, plain
+from eishil_bench.runs import scored
 from eishil_bench.runs.bootstrap import cell_means, interval
 
 COLOURS = dict(zip(BACKENDS, (REFERENCE, DEVICE, PRIOR), strict=True))
@@ -49,7 +50,9 @@ def with_filter(found: Baselines, workspace: Workspace, dataset: Dataset) -> Bas
     path = workspace.model / "model.json"
     if not path.is_file():
         return found
-    rows = run(SCENARIOS[0], workspace.recipe, dataset, Model.load(path)).rows
+    model = Model.load(path)
+    scored.enter(workspace, model.model_id, "eishil baselines")
+    rows = run(SCENARIOS[0], workspace.recipe, dataset, model).rows
     common = {"label": "soh", "inputs": "all spectra so far", "backend": FILTER}
     truth, prediction = rows["soh"].to_numpy(), rows["estimate"].to_numpy()
     source = found.metrics["label_source"].iloc[0]

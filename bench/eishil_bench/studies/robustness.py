@@ -23,6 +23,7 @@ from eishil_bench import pipeline, terminal
 from eishil_bench.pipeline import Workspace
 from eishil_bench.report.study import Rows, Section, tell_study, write_study
 from eishil_bench.report.style import DEVICE, PRIOR, REFERENCE, dots, plain
+from eishil_bench.runs import scored
 from eishil_bench.runs.bootstrap import cell_means, interval
 from eishil_bench.stamps import bring_up_to_date
 
@@ -50,6 +51,7 @@ def command(recipe: Path, out: Path, json_path: Path | None, workers: int) -> No
     folder = workspace.root / "robustness"
     with workspace.locked(), terminal.progress_bars() as progress:
         model = Model.load(workspace.model / "model.json")
+        scored.enter(workspace, model.model_id, "eishil robustness")
         rows = [row(one) for one in outcomes(workspace, model, workers or cpu_count() or 1, progress)]
         content = json.dumps(_figures(workspace, model, rows), indent=1) + "\n"
         for path in (folder / "robustness.json", json_path):
