@@ -6,6 +6,7 @@
 #include "precision.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #define BLOCK_MOVES_MAX          10U
 #define BLOCK_MOVES_MAX_INTEGERS 4U
@@ -72,6 +73,30 @@ BLOCK_INLINE void block_load_multiple_integers(const int32_t *from, unsigned n, 
     }
 }
 
+#define BLOCK_COPY(last, advance)                                                                                      \
+    __asm__ volatile("vldmia %[from]" advance ", {s0-s%c[end]}\n\tvstmia %[to]" advance ", {s0-s%c[end]}"              \
+                     : [from] "+r"(source), [to] "+r"(target)                                                          \
+                     : [end] "i"(last)                                                                                 \
+                     : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14",  \
+                       "s15", "memory")
+
+/* Of any words, n_words of them, a constant; they may not overlap. */
+BLOCK_INLINE void block_copy(void *to, const void *from, unsigned n_words)
+{
+    const unsigned most = 16;
+    const char *source = from;
+    char *target = to;
+#pragma GCC unroll 2
+    for (unsigned k = 0; k < n_words / most; k++) {
+        BLOCK_COPY(15, "!");
+    }
+    if (n_words % most > 1U) {
+        BLOCK_COPY(n_words % most - 1U, "");
+    } else {
+        memcpy(target, source, n_words % most * sizeof(uint32_t));
+    }
+}
+
 #else
 
 #define BLOCK_MOVES                                0
@@ -81,11 +106,16 @@ BLOCK_INLINE void block_load_multiple_integers(const int32_t *from, unsigned n, 
 #define block_store_multiple(to, n, in)            ((void)0)
 #define block_load_multiple_integers(from, n, out) ((void)0)
 
+static inline void block_copy(void *to, const void *from, unsigned n_words)
+{
+    memcpy(to, from, n_words * sizeof(uint32_t));
+}
+
 #endif
 
 BLOCK_INLINE void block_load(const real_t *from, unsigned n, real_t *out)
 {
-    if (BLOCK_MOVES && BLOCK_IS_CONSTANT(n) && n <= BLOCK_MOVES_MAX) {
+    if (BLOCK_MOVES && BLOCK_IS_CONSTANT(n) && n > 1U && n <= BLOCK_MOVES_MAX) {
         block_load_multiple(from, n, out);
         return;
     }

@@ -1,5 +1,6 @@
 #include "estimator.h"
 
+#include "block_moves.h"
 #include "fmath.h"
 #include "readout.h"
 #include "update.h"
@@ -113,13 +114,17 @@ static void mix_states(const estimator_t *e, const real_t *weight, estimator_out
 
 static void copy_state(const gaussian_t *f, estimator_output_t *out)
 {
+#if defined(REAL_IS_DOUBLE)
     for (unsigned i = 0; i < MODEL_N_STATES; i++) {
         out->x[i] = (float)f->x[i];
     }
-#pragma GCC unroll 4
     for (unsigned i = 0; i < MODEL_N_COVARIANCE; i++) {
         out->P[i] = (float)f->P[i];
     }
+#else
+    block_copy(out->x, f->x, MODEL_N_STATES);
+    block_copy(out->P, f->P, MODEL_N_COVARIANCE);
+#endif
 }
 
 /* Value and variance of a readout by one filter. */
@@ -192,12 +197,12 @@ estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimato
     if (!input_is_sound(in)) {
         return ESTIMATOR_REJECTED_INPUT;
     }
-    work->next = *e;
+    block_copy(&work->next, e, sizeof *e / sizeof(uint32_t));
     if (!apply_spectrum(&work->next, model, work, in, &evidence) ||
         !report(&work->next, model, &work->trajectory, out)) {
         return ESTIMATOR_REJECTED_COVARIANCE;
     }
-    *e = work->next;
+    block_copy(e, &work->next, sizeof *e / sizeof(uint32_t));
     out->n_used = evidence.n_used;
     out->nis = (float)evidence.nis;
     return evidence.n_used < MODEL_N_OBSERVATIONS ? ESTIMATOR_POINTS_SKIPPED : ESTIMATOR_OK;

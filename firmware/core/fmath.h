@@ -41,7 +41,7 @@ inline bool fmath_has_logarithm(real_t x)
     return x >= FMATH_SMALLEST_NORMAL && isfinite(x);
 }
 
-/* Of a number that is not negative. */
+/* Of a number, not of NaN. */
 inline bool fmath_is_positive(real_t x)
 {
     return x > REAL(0);
@@ -66,10 +66,10 @@ inline bool fmath_has_logarithm(real_t x)
     return fmath_to_bits(x) - smallest < 0x7F800000U - smallest;
 }
 
-/* Of a number that is not negative. */
+/* Of a number, not of NaN. */
 inline bool fmath_is_positive(real_t x)
 {
-    return fmath_to_bits(x) != 0U;
+    return (int32_t)fmath_to_bits(x) > 0;
 }
 
 inline real_t fmath_sqrt(real_t x)

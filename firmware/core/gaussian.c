@@ -1,6 +1,12 @@
 #include "gaussian.h"
 
+#include "block_moves.h"
+#include "fmath.h"
+
 #define N MODEL_N_STATES
+/* Of a gaussian_t, and how many of them are looked at together. */
+#define N_NUMBERS (N + MODEL_N_COVARIANCE)
+#define BLOCK     (N_NUMBERS % 10U == 0U ? 10U : 1U)
 /* More than the updates of a step can take from a variance by rounding in float32. */
 #define ROUNDING REAL(0x1p-20)
 
@@ -8,10 +14,10 @@ void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles
 {
     const float *drift = model->drift_per_cycle;
     const float *variance = model->process_variance_per_cycle;
-#pragma GCC unroll 8
-    for (unsigned i = 0; i < N; i++) {
+    real_t *P = f->P;
+#pragma GCC unroll 1
+    for (unsigned i = 0; i < N; P += N - i, i++) {
         f->x[i] += drift[i] * elapsed_cycles;
-        real_t *P = &f->P[GAUSSIAN_PACKED_INDEX(N, i, i)];
         *P += *P * ROUNDING + variance[i] * elapsed_cycles;
     }
 }
@@ -34,18 +40,23 @@ real_t gaussian_variance(const gaussian_t *f, const real_t *g)
 
 bool gaussian_is_sound(const gaussian_t *f)
 {
-    const real_t *P = f->P;
-    /* One that is not finite spoils the sum: 0 x is 0 for all other numbers. */
-    real_t spoiled = REAL(0);
-#pragma GCC unroll 8
-    for (unsigned i = 0; i < N; i++) {
-        if (!(*P > REAL(0))) {
+    const real_t *variance = f->P;
+#pragma GCC unroll 12
+    for (unsigned i = 0; i < N; variance += N - i, i++) {
+        if (!fmath_is_positive(*variance)) {
             return false;
         }
-        spoiled = real_add_product(spoiled, REAL(0), f->x[i]);
-#pragma GCC unroll 8
-        for (unsigned j = i; j < N; j++) {
-            spoiled = real_add_product(spoiled, REAL(0), *P++);
+    }
+    /* One that is not finite spoils the sum: 0 x is 0 for all other numbers. */
+    real_t spoiled = REAL(0);
+    const real_t *number = (const real_t *)f;
+#pragma GCC unroll 1
+    for (unsigned k = 0; k < N_NUMBERS; k += BLOCK, number += BLOCK) {
+        real_t block[BLOCK];
+        block_load(number, BLOCK, block);
+#pragma GCC unroll 10
+        for (unsigned j = 0; j < BLOCK; j++) {
+            spoiled = real_add_product(spoiled, REAL(0), block[j]);
         }
     }
     return spoiled == REAL(0);
