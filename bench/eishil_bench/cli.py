@@ -166,11 +166,16 @@ def run(
             min=1, help="Requests on their way at a time, instead of the roster's; with 1 all counts are clean"
         ),
     ] = None,
+    covariance_every: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="One reply in N has its covariance, the others a third of its bytes"),
+    ] = None,
 ) -> None:
     """Bring all up to date, run targets on held-out spectra, report."""
     from eishil_bench import commands
 
-    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers, resume, chaos, window) else 1)
+    line = {"chaos": chaos, "window": window, "covariance_every": covariance_every}
+    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers, resume, **line) else 1)
 
 
 @app.command()

@@ -55,10 +55,12 @@ def run(
     out: Path,
     workers: int,
     resume: bool,
-    chaos: int | None = None,
-    window: int | None = None,
+    **line: int | None,
 ) -> bool:
-    """Everything from the data set to the report, on every target; whether all limits were kept."""
+    """Everything from the data set to the report, on every target; whether all limits were kept.
+
+    `line` are fields of `TargetSpec` that take the place of the roster's, where they are not None.
+    """
     from eishil_bench.boards.discovery import chosen_targets
     from eishil_bench.dut import require_emulator
     from eishil_bench.runs import run_table
@@ -67,7 +69,8 @@ def run(
 
     # What can be wrong without any work is found before minutes are spent on a data set.
     specs, bounds, workspace = chosen_targets(targets, port), load_limits(), Workspace.open(recipe, out)
-    specs = [spec.model_copy(update={"chaos": chaos, "window": window or spec.window}) for spec in specs]
+    given = {name: value for name, value in line.items() if value is not None}
+    specs = [spec.model_copy(update=given) for spec in specs]
     pipeline.require_cells(workspace)
     for spec in specs:
         require_emulator(spec)

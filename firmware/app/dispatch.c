@@ -11,6 +11,9 @@
 
 _Static_assert(offsetof(request_t, body) == sizeof(wire_header_t), "a body follows its header at once");
 _Static_assert(offsetof(reply_t, body) == sizeof(wire_header_t), "a body follows its header at once");
+_Static_assert(sizeof(wire_brief_step_request_t) == sizeof(wire_step_request_t), "the same spectrum");
+_Static_assert(offsetof(wire_brief_step_reply_t, state_sigma) == offsetof(wire_step_reply_t, covariance),
+               "one verdict");
 _Static_assert(PORT_COUNTER_DWT == (int)WIRE_COUNTER_DWT && PORT_COUNTER_TIM2 == (int)WIRE_COUNTER_TIM2, "one enum");
 _Static_assert(PORT_FAULT_ASSERTION == (int)WIRE_FAULT_ASSERTION, "one enum");
 _Static_assert(ESTIMATOR_REJECTED_COVARIANCE == (int)WIRE_STATUS_REJECTED_COVARIANCE, "one enum");
@@ -99,6 +102,22 @@ static size_t answer_step(dispatch_t *d, const request_t *request, reply_t *repl
         estimator_report(&d->estimator, &eishil_model, &d->work, &estimate);
     }
     write_estimate(out, &estimate);
+    return sizeof *out;
+}
+
+/* In place: each standard deviation is written where nothing is read any more, at or before its variance. */
+static size_t answer_brief_step(dispatch_t *d, const request_t *request, reply_t *reply)
+{
+    const wire_step_reply_t *full = &reply->body.step;
+    wire_brief_step_reply_t *out = &reply->body.brief_step;
+    answer_step(d, request, reply);
+    unsigned diagonal = 0;
+    for (unsigned i = 0; i < WIRE_N_STATES; i++) {
+        out->state_sigma[i] = (float)fmath_sqrt((real_t)full->covariance[diagonal]);
+        diagonal += WIRE_N_STATES - i;
+    }
+    memmove(out->readout, full->readout, sizeof out->readout);
+    memmove(out->readout_sigma, full->readout_sigma, sizeof out->readout_sigma);
     return sizeof *out;
 }
 
@@ -257,6 +276,7 @@ static const struct {
     {WIRE_SNAPSHOT_REQUEST, sizeof(wire_snapshot_request_t), answer_snapshot},
     {WIRE_RESTORE_REQUEST, sizeof(wire_restore_request_t), answer_restore},
     {WIRE_BAUD_REQUEST, sizeof(wire_baud_request_t), answer_baud},
+    {WIRE_BRIEF_STEP_REQUEST, sizeof(wire_brief_step_request_t), answer_brief_step},
 };
 
 /* Fills the reply's body and may turn its type into an error. Returns the body's length. */

@@ -21,6 +21,7 @@ typedef struct {
         wire_snapshot_request_t snapshot;
         wire_restore_request_t restore;
         wire_baud_request_t baud;
+        wire_brief_step_request_t brief_step;
     } body;
 } request_t;
 
@@ -35,6 +36,7 @@ typedef struct {
         wire_snapshot_reply_t snapshot;
         wire_restore_reply_t restore;
         wire_baud_reply_t baud;
+        wire_brief_step_reply_t brief_step;
         wire_error_reply_t error;
     } body;
 } reply_t;

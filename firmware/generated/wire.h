@@ -8,7 +8,7 @@
 #define WIRE_PROTOCOL_VERSION 2U
 #define WIRE_REPLY_BIT 0x80U
 /* First 8 bytes of the SHA-256 over the table. */
-#define WIRE_DIGEST {0xa9, 0xb9, 0x5a, 0x13, 0x69, 0x6d, 0xfd, 0x4f}
+#define WIRE_DIGEST {0x56, 0x53, 0x81, 0x90, 0xfc, 0x75, 0x7d, 0xab}
 
 #define WIRE_N_STATES 12U
 #define WIRE_N_COVARIANCE 78U
@@ -38,6 +38,8 @@
 #define WIRE_RESTORE_REPLY 0x87U
 #define WIRE_BAUD_REQUEST 0x08U
 #define WIRE_BAUD_REPLY 0x88U
+#define WIRE_BRIEF_STEP_REQUEST 0x09U
+#define WIRE_BRIEF_STEP_REPLY 0x89U
 #define WIRE_ERROR_REPLY 0xFFU
 
 typedef enum {
@@ -231,6 +233,33 @@ typedef struct {
 } wire_baud_reply_t;
 _Static_assert(sizeof(wire_baud_reply_t) == 4U, "wire_baud_reply_t is padded");
 _Static_assert(offsetof(wire_baud_reply_t, status) == 0U, "wire_baud_reply_t is padded");
+
+/* The same as step, answered with standard deviations in place of the covariance. */
+typedef struct {
+    float elapsed_cycles; /* equivalent full cycles since the last spectrum; 0 for the first */
+    float voltage_V; /* measured at rest */
+    float temperature_degC;
+    uint32_t valid_mask; /* bit k: the point at frequency k was measured */
+    float z_real_ohm[WIRE_N_FREQUENCIES];
+    float z_imag_ohm[WIRE_N_FREQUENCIES]; /* capacitive is negative */
+} wire_brief_step_request_t;
+_Static_assert(sizeof(wire_brief_step_request_t) == 104U, "wire_brief_step_request_t is padded");
+_Static_assert(offsetof(wire_brief_step_request_t, z_imag_ohm) == 60U, "wire_brief_step_request_t is padded");
+
+typedef struct {
+    uint32_t status; /* enum status */
+    uint32_t steps; /* spectra applied since init */
+    uint32_t count; /* of `counter`, for the estimator step alone */
+    uint32_t interrupts; /* that fell into the count; 0: the count is the step's alone */
+    uint32_t n_used; /* scalar observations used */
+    float nis; /* normalised innovation squared; n_used degrees of freedom */
+    float state[WIRE_N_STATES];
+    float state_sigma[WIRE_N_STATES]; /* square roots of the covariance's diagonal */
+    float readout[WIRE_N_READOUTS]; /* SOH first */
+    float readout_sigma[WIRE_N_READOUTS];
+} wire_brief_step_reply_t;
+_Static_assert(sizeof(wire_brief_step_reply_t) == 128U, "wire_brief_step_reply_t is padded");
+_Static_assert(offsetof(wire_brief_step_reply_t, readout_sigma) == 124U, "wire_brief_step_reply_t is padded");
 
 typedef struct {
     uint32_t status; /* enum status */

@@ -92,6 +92,30 @@ SNAPSHOT = (
     Field("covariance", "f4", "n_covariance", "upper triangle by rows"),
 )
 
+_SPECTRUM = (
+    Field("elapsed_cycles", "f4", 1, "equivalent full cycles since the last spectrum; 0 for the first"),
+    Field("voltage_V", "f4", 1, "measured at rest"),
+    Field("temperature_degC", "f4"),
+    Field("valid_mask", "u4", 1, "bit k: the point at frequency k was measured"),
+    Field("z_real_ohm", "f4", "n_frequencies"),
+    Field("z_imag_ohm", "f4", "n_frequencies", "capacitive is negative"),
+)
+
+_VERDICT = (
+    Field("status", "u4", 1, "enum status"),
+    Field("steps", "u4", 1, "spectra applied since init"),
+    Field("count", "u4", 1, "of `counter`, for the estimator step alone"),
+    Field("interrupts", "u4", 1, "that fell into the count; 0: the count is the step's alone"),
+    Field("n_used", "u4", 1, "scalar observations used"),
+    Field("nis", "f4", 1, "normalised innovation squared; n_used degrees of freedom"),
+    Field("state", "f4", "n_states"),
+)
+
+_READOUTS = (
+    Field("readout", "f4", "n_readouts", "SOH first"),
+    Field("readout_sigma", "f4", "n_readouts"),
+)
+
 MESSAGES: tuple[Message, ...] = (
     Message(
         "hello_request",
@@ -123,34 +147,11 @@ MESSAGES: tuple[Message, ...] = (
     ),
     Message("init_request", 0x02, (Field("reserved", "u4"),), "Start from the model's prior."),
     Message("init_reply", 0x82, (Field("status", "u4", 1, "enum status"),)),
-    Message(
-        "step_request",
-        0x03,
-        (
-            Field("elapsed_cycles", "f4", 1, "equivalent full cycles since the last spectrum; 0 for the first"),
-            Field("voltage_V", "f4", 1, "measured at rest"),
-            Field("temperature_degC", "f4"),
-            Field("valid_mask", "u4", 1, "bit k: the point at frequency k was measured"),
-            Field("z_real_ohm", "f4", "n_frequencies"),
-            Field("z_imag_ohm", "f4", "n_frequencies", "capacitive is negative"),
-        ),
-        "One spectrum at the model's frequencies.",
-    ),
+    Message("step_request", 0x03, _SPECTRUM, "One spectrum at the model's frequencies."),
     Message(
         "step_reply",
         0x83,
-        (
-            Field("status", "u4", 1, "enum status"),
-            Field("steps", "u4", 1, "spectra applied since init"),
-            Field("count", "u4", 1, "of `counter`, for the estimator step alone"),
-            Field("interrupts", "u4", 1, "that fell into the count; 0: the count is the step's alone"),
-            Field("n_used", "u4", 1, "scalar observations used"),
-            Field("nis", "f4", 1, "normalised innovation squared; n_used degrees of freedom"),
-            Field("state", "f4", "n_states"),
-            Field("covariance", "f4", "n_covariance", "upper triangle by rows"),
-            Field("readout", "f4", "n_readouts", "SOH first"),
-            Field("readout_sigma", "f4", "n_readouts"),
-        ),
+        (*_VERDICT, Field("covariance", "f4", "n_covariance", "upper triangle by rows"), *_READOUTS),
     ),
     Message(
         "network_request",
@@ -210,6 +211,17 @@ MESSAGES: tuple[Message, ...] = (
         "Answered at the present rate; the line then changes. A device that hears no frame there goes back.",
     ),
     Message("baud_reply", 0x88, (Field("status", "u4", 1, "enum status"),)),
+    Message(
+        "brief_step_request",
+        0x09,
+        _SPECTRUM,
+        "The same as step, answered with standard deviations in place of the covariance.",
+    ),
+    Message(
+        "brief_step_reply",
+        0x89,
+        (*_VERDICT, Field("state_sigma", "f4", "n_states", "square roots of the covariance's diagonal"), *_READOUTS),
+    ),
     Message(
         "error_reply",
         0xFF,

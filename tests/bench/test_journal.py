@@ -153,7 +153,9 @@ def test_a_changed_bit_ends_the_journal_there(estimator, cells, files, tmp_path)
 def test_journal_with_other_spectra_is_refused(estimator, cells, files, tmp_path):
     record(tmp_path / "j", estimator, cells, files)
     others = simulated_cells(*estimator, cells=4, steps=5, seed=4)
-    with pytest.raises(EishilError, match=r"was recorded with other spectra \(exchange 2, step\); run again without"):
+    with pytest.raises(
+        EishilError, match=r"was recorded with other spectra or another --covariance-every \(exchange 2, step\); run"
+    ):
         record(tmp_path / "j", estimator, others, files, resume=True)
 
 

@@ -15,6 +15,7 @@ from eishil.network.integer import IntegerReference
 from eishil.progress import silent
 from eishil_bench.link.exchange import Link
 from eishil_bench.link.session import Session, stream
+from eishil_bench.runs import run_table
 from eishil_bench.runs.limits import load_limits
 from eishil_bench.runs.measure import clock_of, judge, measure
 from eishil_bench.runs.stimulus import Trajectory, as_sent
@@ -37,9 +38,9 @@ def cells(estimator):
     return simulated_cells(*estimator, cells=3, steps=6, seed=3)
 
 
-def run(device, estimator, cells, link=None, window=1):
+def run(device, estimator, cells, link=None, **line):
     model, network = estimator
-    return measure(device, model, FakeImage(), Ekf(model, network), cells, silent, link=link, window=window)
+    return measure(device, model, FakeImage(), Ekf(model, network), cells, silent, link=link, **line)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,24 @@ def test_window_is_the_devices_at_most_and_changes_no_estimate(estimator, cells)
     assert max(written) == 4
     quiet = run(FakeDevice(estimator[0]), estimator, cells).table
     assert untimed(table).equals(untimed(quiet))
+
+
+def test_brief_replies_leave_out_the_covariance_and_nothing_else(estimator, cells):
+    """One in four has it, and the last of a life: of six spectra the fourth and the sixth."""
+    full = run(FakeDevice(estimator[0]), estimator, cells).table
+    brief = run(FakeDevice(estimator[0]), estimator, cells, covariance_every=4).table
+    n = estimator[0].n_states
+    P, expected = (np.stack(table["device_P"]) for table in (brief, full))
+    known = ~np.isnan(P[:, 1])
+    assert known.tolist() == [False, False, False, True, False, True] * len(cells)
+    assert np.array_equal(P[known], expected[known])
+    assert np.allclose(P[:, :: n + 1], expected[:, :: n + 1], rtol=1e-6)
+    forecasts = [f"device_rul_{name}" for name in ("median", "low", "high")]
+    assert brief.loc[~known, forecasts].isna().all(axis=None)
+    assert brief.loc[known, forecasts].equals(full.loc[known, forecasts])
+    assert run_table.with_covariance(brief).index.tolist() == np.flatnonzero(known).tolist()
+    rest = [name for name in full if name not in ("device_P", "device_modes_sigma", *forecasts, *run_table.TIMING)]
+    assert full[rest].equals(brief[rest])
 
 
 def test_device_gets_what_the_reference_gets(estimator, cells):

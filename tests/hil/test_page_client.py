@@ -29,10 +29,10 @@ def test_client_of_the_page_gets_what_the_bench_gets(target, first_light_model, 
         client = PageClient(dut, session=0xC0FFEE)
         assert bytes(client.hello()["build_id"]) == image.build_id[:8]
         assert client.ask("init", 0)["status"] == 0
-        for spectrum, step in zip(spectra, expected, strict=True):
+        for index, (spectrum, step) in enumerate(zip(spectra, expected, strict=True)):
             fields = step_fields(spectrum)
             z_ohm = (*fields.pop("z_real_ohm").tolist(), *fields.pop("z_imag_ohm").tolist())
-            reply = client.ask("step", *fields.values(), *z_ohm)
+            reply = client.ask(("step", "brief_step")[index % 2], *fields.values(), *z_ohm)
             assert reply["status"] == step.output.status
             for name, value in (("state", step.output.x), ("readout", step.output.readout)):
                 assert np.array(reply[name], np.float32).tobytes() == value.tobytes()

@@ -126,6 +126,22 @@ def test_requests_in_one_piece_are_answered_in_order(line: Line) -> None:
     assert [line.body(line.receive(), step)["steps"] for step in steps] == [1, 2, 3]
 
 
+def test_brief_step_is_the_same_step_with_standard_deviations(line: Line) -> None:
+    line.exchange(line.request("init", 1))
+    full = line.exchange(line.step(2, elapsed_cycles=20.0))
+    line.exchange(line.request("init", 3))
+    request = line.step(4, name="brief_step", elapsed_cycles=20.0)
+    brief = line.exchange(request)
+    for field in ("status", "steps", "n_used", "nis", "state", "readout", "readout_sigma"):
+        assert np.asarray(brief[field]).tobytes() == np.asarray(full[field]).tobytes(), field
+    rows, columns = np.triu_indices(line.model.n_states)
+    assert brief["state_sigma"].tobytes() == np.sqrt(full["covariance"][rows == columns]).tobytes()
+    assert line.exchange(request).tobytes() == brief.tobytes(), "a request that comes twice is not applied twice"
+    line.dut.reset()
+    line.hello()
+    assert line.exchange(line.step(1, name="brief_step"))["status"] == STATUS["NOT_INITIALISED"]
+
+
 def test_restored_estimator_goes_on_bit_for_bit(line: Line) -> None:
     line.exchange(line.request("init", 1))
     for sequence in (2, 3):

@@ -204,6 +204,13 @@ class FakeDevice:
             "readout_sigma": output.readout_sigma,
         }
 
+    def _on_brief_step(self, request: np.void) -> dict[str, object]:
+        fields = self._on_step(request)
+        if "covariance" in fields:
+            rows, columns = np.triu_indices(self.sizes["n_states"])
+            fields["state_sigma"] = np.sqrt(fields.pop("covariance")[rows == columns])
+        return fields
+
     def _on_snapshot(self, request: np.void) -> dict[str, object]:
         if self.ekf is None:
             return {"status": wire.ENUMS["status"]["NOT_INITIALISED"]}

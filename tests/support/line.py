@@ -41,12 +41,12 @@ class Line:
             body[field] = value
         return struct.pack("<BBHI", message.code, self.epoch, sequence, self.session) + body.tobytes()
 
-    def step(self, sequence: int, **changes: Any) -> bytes:
+    def step(self, sequence: int, *, name: str = "step", **changes: Any) -> bytes:
         """Payload of a plausible spectrum."""
         n = self.model.n_frequencies
         fields = {"voltage_V": 3.7, "temperature_degC": 25.0, "valid_mask": (1 << n) - 1}
         fields |= {"z_real_ohm": np.full(n, 0.03), "z_imag_ohm": np.full(n, -0.005)}
-        return self.request("step", sequence, **(fields | changes))
+        return self.request(name, sequence, **(fields | changes))
 
     def receive(self, deadline_s: float = DEADLINE_s) -> bytes:
         """The next frame's payload; the frame has to be right. AssertionError at the deadline."""

@@ -33,6 +33,7 @@ class TargetSpec(BaseModel):
     port: str = ""  # serial: device name or pyserial URL, where it is not to be found by itself
     probe_target: str = ""  # serial: what pyOCD calls the chip
     window: PositiveInt = 1  # requests on their way at a time (`eishil run --window`)
+    covariance_every: PositiveInt = 1  # of so many spectra one is answered with its covariance
     chaos: int | None = None  # seed of a bad line between bench and target (`eishil run --chaos`)
     reset: Literal["pyocd", "command", "none"] = "pyocd"  # serial: how a board is reset
     reset_command: tuple[str, ...] = ()  # serial: program and arguments; see docs/boards.md for its environment

@@ -39,6 +39,8 @@ DATASETS = Path(__file__).resolve().parents[3] / "datasets"
 # On a line where most frames are damaged, what a reply takes on a process is waited for, and often.
 IMPATIENT_s = (0.002,) * 40_000
 WINDOW = 4
+COVARIANCE_EVERY = 2  # brief replies and full ones in turn
+TURNS = 10
 DAMAGE = 0.01
 RESETS, CLOSED_PORTS = 4e-5, 1e-5  # of bytes: a reset in some thirty steps
 ONLY_BYTES = Faults(DAMAGE / 3, DAMAGE / 3, DAMAGE / 3, truncate=0, burst=0, reorder=0, delay=0, close=0, reset=0)
@@ -72,7 +74,7 @@ class Bench:
     def undisturbed(self) -> list[tuple[object, ...]]:
         """The estimates of all cells, as bits."""
         with open_dut("native", self.image) as dut:
-            session = Session(dut, self.model)
+            session = Session(dut, self.model, covariance_every=COVARIANCE_EVERY)
             return [bits(step.output) for life in self.lives for step in stream(session, life)]
 
 
@@ -103,7 +105,7 @@ def disturb(
     with dut:
         sizes = bench.model.dimensions()
         link = Link(dut, sizes, window=WINDOW, waits_s=IMPATIENT_s, hello_waits_s=IMPATIENT_s)
-        session = Session(dut, bench.model, SteadyLink(link, dut))
+        session = Session(dut, bench.model, SteadyLink(link, dut), covariance_every=COVARIANCE_EVERY)
         session.hello()
         while dut.frames < frames or dut.counts["reset"] < resets:
             answers = [bits(step.output) for life in bench.lives for step in stream(session, life)]
@@ -170,7 +172,7 @@ def utilise(bench: Bench, steps: int, baud_Bd: int) -> float:
 
 @dataclass(frozen=True)
 class Speed:
-    """Of an emulated target with a window: `host_ms` and `emulator_ms` are processor time for a step."""
+    """Of an emulated target: `host_ms` and `emulator_ms` are processor time for a step."""
 
     steps_per_s: float
     round_trip_ms: float
@@ -178,24 +180,37 @@ class Speed:
     emulator_ms: float
 
 
-def speed(bench: Bench, target: str, steps: int, window: int) -> Speed:
-    """All figures over so many steps, after the first few."""
-    life = _repeated(bench.lives, steps)
+def speeds(bench: Bench, target: str, steps: int, lines: Sequence[tuple[int, int]]) -> list[Speed]:
+    """Of one device with several windows and shares of covariances (`Session`), so many steps each.
+
+    They take turns, so that whatever else the machine does meets them alike.
+    """
+    life = _repeated(bench.lives, -(-steps // TURNS))
+    spent = np.zeros((len(lines), 3))
+    round_trips_us: list[list[int]] = [[] for _ in lines]
     with open_dut(target, bench.image) as dut:
-        session = Session(dut, bench.model, window=window)
-        session.hello()
-        stream(session, life[:WINDOW])
-        before_s = (time.perf_counter(), time.process_time(), _processor_s(dut))
-        timings = [step.timing for step in stream(session, life)]
-        after_s = (time.perf_counter(), time.process_time(), _processor_s(dut))
-    elapsed_s, host_s, emulator_s = np.subtract(after_s, before_s)
-    round_trip_us = np.median([one.round_trip_us for one in timings if one.round_trip_us])
-    return Speed(
-        steps_per_s=steps / float(elapsed_s),
-        round_trip_ms=1e-3 * float(round_trip_us),
-        host_ms=1e3 * float(host_s) / steps,
-        emulator_ms=1e3 * float(emulator_s) / steps,
-    )
+        for _ in range(TURNS):
+            for index, (window, covariance_every) in enumerate(lines):
+                session = Session(dut, bench.model, window=window, covariance_every=covariance_every)
+                session.hello()
+                before_s = _clocks_s(dut)
+                round_trips_us[index] += [step.timing.round_trip_us for step in stream(session, life)]
+                spent[index] += np.subtract(_clocks_s(dut), before_s)
+    done = TURNS * len(life)
+    return [
+        Speed(
+            steps_per_s=done / elapsed_s,
+            round_trip_ms=1e-3 * float(np.median([us for us in trips_us if us])),
+            host_ms=1e3 * host_s / done,
+            emulator_ms=1e3 * emulator_s / done,
+        )
+        for (elapsed_s, host_s, emulator_s), trips_us in zip(spent.tolist(), round_trips_us, strict=True)
+    ]
+
+
+def _clocks_s(dut: Dut) -> tuple[float, float, float]:
+    """Time, and what bench and target have used of processors."""
+    return time.perf_counter(), time.process_time(), _processor_s(dut)
 
 
 def _repeated(lives: Sequence[Sequence[StepInput]], steps: int) -> list[StepInput]:

@@ -10,6 +10,8 @@ import numpy as np
 
 # Name of a message without `_request`, and its fields.
 Request = tuple[str, Mapping[str, Any]]
+# Those that apply a spectrum.
+STEP, BRIEF_STEP = STEPS = "step", "brief_step"
 
 
 class ByteStream(Protocol):

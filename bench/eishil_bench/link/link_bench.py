@@ -20,7 +20,7 @@ from eishil_bench.link.campaigns import (
     disturb,
     kill,
     parse_noise,
-    speed,
+    speeds,
     utilise,
 )
 from eishil_bench.record.recorded import MODEL_FILE
@@ -37,9 +37,13 @@ class LinkFigures:
     target, line and host, all in the same runs. `bit_equal`: whether every estimate of all campaigns was that of the
     undisturbed run. `random_bytes`: taken by each parser; `accepted`: frames that either found in them; `grown_bytes`:
     of the device's memory meanwhile. `wire_utilisation`: step traffic of the busier direction over what a paced
-    pseudo-terminal at `baud_Bd` carries. `speedup_over_stop_and_wait`: steps per second under QEMU, the same device and
-    image, a window of requests over one; `host_ms_per_step` and `emulator_ms_per_step`, one request at a time and
-    windowed: processor time, which tells what there is to overlap.
+    pseudo-terminal at `baud_Bd` carries.
+
+    Under QEMU, one device and image, in turns: `steps_per_s_stop_and_wait`, brief replies, each request sent when the
+    reply before it is there; `steps_per_s_windowed`, brief replies, several requests on their way;
+    `steps_per_s_full_replies`, one at a time, a covariance in every reply. `speedup_over_stop_and_wait` is the second
+    over the first, `speedup_over_full_replies` the second over the third. `host_ms_per_step` and
+    `emulator_ms_per_step` are processor time of the first and, `_windowed`, of the second: what there is to overlap.
     """
 
     frames: int
@@ -58,6 +62,8 @@ class LinkFigures:
     steps_per_s_stop_and_wait: float
     steps_per_s_windowed: float
     speedup_over_stop_and_wait: float
+    steps_per_s_full_replies: float
+    speedup_over_full_replies: float
     round_trip_median_ms: float
     host_ms_per_step: float
     emulator_ms_per_step: float
@@ -105,13 +111,15 @@ def bench_link(progress: Progress, scale: float = 1.0, seed: int = 0) -> LinkFig
 def _speeds(native: Bench, emulated: Bench, steps: int) -> dict[str, Any]:
     """The figures of time, by name."""
     utilisation = utilise(native, steps, BAUD_Bd)
-    one, windowed = (speed(emulated, "qemu", steps, window) for window in (1, WINDOW))
+    one, windowed, full = speeds(emulated, "qemu", steps, [(1, steps), (WINDOW, steps), (1, 1)])
     return {
         "baud_Bd": BAUD_Bd,
         "wire_utilisation": utilisation,
         "steps_per_s_stop_and_wait": one.steps_per_s,
         "steps_per_s_windowed": windowed.steps_per_s,
         "speedup_over_stop_and_wait": windowed.steps_per_s / one.steps_per_s,
+        "steps_per_s_full_replies": full.steps_per_s,
+        "speedup_over_full_replies": windowed.steps_per_s / full.steps_per_s,
         "round_trip_median_ms": one.round_trip_ms,
         "host_ms_per_step": one.host_ms,
         "emulator_ms_per_step": one.emulator_ms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from eishil.errors import TargetError
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
 from eishil_bench.link.exchange import Link
-from eishil_bench.link.interface import UNTIMED, ByteStream, Exchanger, Request, Timing
+from eishil_bench.link.interface import BRIEF_STEP, STEP, UNTIMED, ByteStream, Exchanger, Request, Timing
 from eishil_bench.link.messages import request_body
 from eishil_bench.link.steady_link import SteadyLink
 
@@ -25,6 +25,7 @@ _COUNTER_NAMES = {value: name for name, value in wire.ENUMS["counter"].items()}
 _FAULT_NAMES = {value: name for name, value in wire.ENUMS["fault"].items()}
 _APPLIED = (_STATUS["OK"], _STATUS["POINTS_SKIPPED"])
 _REJECTED = (_STATUS["REJECTED_INPUT"], _STATUS["REJECTED_COVARIANCE"])
+_ESTIMATE = ("nis", "state", "covariance", "state_sigma", "readout", "readout_sigma")
 
 Observer = Callable[[str, bytes, bytes, Timing], None]
 
@@ -81,6 +82,9 @@ class Session:
         Takes the place of a steady link with the usual patience.
     window
         Requests on their way at a time. With 1 no received byte interrupts a step, and its count is the step's alone.
+    covariance_every
+        Of so many spectra one is answered with its covariance, and the last of each call of `steps`; the others with
+        standard deviations alone, a third of the bytes.
     observe
         Is told name, request body, reply body and timing of every exchange.
     """
@@ -93,11 +97,13 @@ class Session:
         observe: Observer | None = None,
         *,
         window: int = 1,
+        covariance_every: int = 1,
     ) -> None:
         self.name = dut.name
         self.link = link or SteadyLink(Link(dut, model.dimensions(), window=window), dut)
         self._observe = observe
         self._model = model
+        self._covariance_every = covariance_every
         self._rows, self._columns = np.triu_indices(model.n_states)
         self._steps = 0
 
@@ -119,11 +125,15 @@ class Session:
 
     def steps(self, spectra: Iterable[StepInput]) -> Iterator[DeviceStep]:
         """The same for many spectra, with as many of them on their way as the link's window has room for."""
-        requests: list[Request] = [("step", step_fields(spectrum)) for spectrum in spectra]
+        requests = self._requests(list(spectra))
         for (name, fields), reply in zip(requests, self.link.exchange_all(requests), strict=True):
             self._tell(name, fields, reply)
             self._check_step(reply)
             yield DeviceStep(self._output(reply), int(reply["count"]), int(reply["interrupts"]), self.link.timing)
+
+    def _requests(self, spectra: Sequence[StepInput]) -> list[Request]:
+        full = {len(spectra), *range(0, len(spectra), self._covariance_every)}
+        return [(STEP if n in full else BRIEF_STEP, step_fields(one)) for n, one in enumerate(spectra, 1)]
 
     def network(self, v: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Accumulators (m,) and Jacobian accumulators (m, n_inputs) of the device's network at inputs v (n_inputs,)."""
@@ -155,22 +165,29 @@ class Session:
         self._steps += status in _APPLIED
         if reply["steps"] != self._steps:
             raise TargetError(f"{self.name} has applied {reply['steps']} spectra where {self._steps} were sent")
-        for field in ("nis", "state", "covariance", "readout", "readout_sigma"):
-            if not np.isfinite(reply[field]).all():
+        for field in _ESTIMATE:
+            if field in (reply.dtype.names or ()) and not np.isfinite(reply[field]).all():
                 raise TargetError(f"{self.name} answered spectrum {self._steps} with a {field} that is not finite")
 
     def _output(self, reply: np.void) -> StepOutput:
-        P = np.zeros((self._model.n_states, self._model.n_states), np.float32)
-        P[self._rows, self._columns] = P[self._columns, self._rows] = reply["covariance"]
         return StepOutput(
             status=int(reply["status"]),
             n_used=int(reply["n_used"]),
             nis=float(reply["nis"]),
             x=np.atleast_1d(reply["state"]).copy(),
-            P=P,
+            P=self._covariance(reply),
             readout=np.atleast_1d(reply["readout"]).copy(),
             readout_sigma=np.atleast_1d(reply["readout_sigma"]).copy(),
         )
+
+    def _covariance(self, reply: np.void) -> NDArray[np.float64]:
+        """(n, n); what a brief reply does not say is NaN."""
+        P = np.full((self._model.n_states, self._model.n_states), np.nan)
+        if "covariance" in (reply.dtype.names or ()):
+            P[self._rows, self._columns] = P[self._columns, self._rows] = reply["covariance"]
+        else:
+            np.fill_diagonal(P, np.float64(reply["state_sigma"]) ** 2)
+        return P
 
 
 def identity(reply: np.void) -> Identity:

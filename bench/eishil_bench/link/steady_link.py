@@ -17,7 +17,7 @@ import numpy as np
 from eishil import wire
 from eishil.errors import LineClosedError, SessionLostError, SilenceError, TargetError
 from eishil_bench.link.exchange import Link
-from eishil_bench.link.interface import ByteStream, LinkStatistics, Request, Timing
+from eishil_bench.link.interface import STEPS, ByteStream, LinkStatistics, Request, Timing
 
 SNAPSHOT_INTERVAL = 16
 BAUD_Bd = 115_200  # after a reset
@@ -125,7 +125,7 @@ class SteadyLink:
         steps, todo = len(self._since), []
         for request in requests:
             todo.append(request)
-            steps += request[0] == "step"
+            steps += request[0] in STEPS
             if steps >= self._interval:
                 todo += snapshot
                 steps = 0
@@ -135,7 +135,7 @@ class SteadyLink:
         name = request[0]
         if name == "init":
             self._initialised, self._snapshot, self._since = bool(reply["status"] == _OK), [], []
-        elif name == "step":
+        elif name in STEPS:
             self._since.append((request, reply))
         elif name == "snapshot" and reply["status"] == _OK:
             self._take_snapshot(reply)

@@ -23,6 +23,7 @@ from eishil.errors import EishilError, TargetError
 from eishil.model import Model
 from eishil.progress import Progress, silent
 from eishil_bench.link.chaos import NO_FAULTS, ChaosDut, Faults
+from eishil_bench.link.interface import STEPS
 from eishil_bench.record.journal import read
 from eishil_bench.record.logbook import journal_header, open_logbook
 from eishil_bench.record.recorded import MODEL_FILE, recorded_trajectory
@@ -81,7 +82,7 @@ def estimates(path: Path) -> dict[str, list[bytes]]:
     """The replies to all steps, by cell, without the count, which no other target would repeat."""
     return {
         cell_id: [
-            one.reply[: _COUNT.start] + one.reply[_COUNT.stop :] for one in section.exchanges if one.name == "step"
+            one.reply[: _COUNT.start] + one.reply[_COUNT.stop :] for one in section.exchanges if one.name in STEPS
         ]
         for cell_id, section in read(path).finished.items()
     }

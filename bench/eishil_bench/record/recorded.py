@@ -11,7 +11,7 @@ from eishil import wire
 from eishil.errors import EishilError
 from eishil.filters.step import StepInput
 from eishil.model import Model
-from eishil_bench.link.interface import UNTIMED, LinkStatistics, Request
+from eishil_bench.link.interface import STEPS, UNTIMED, LinkStatistics, Request
 from eishil_bench.link.messages import request_body
 from eishil_bench.link.session import Session
 from eishil_bench.record.journal import Exchange, Section
@@ -43,8 +43,8 @@ class RecordedLink:
         self._next += 1
         if (recorded.name, recorded.request) != (name, request_body(name, fields, self._sizes)):
             raise EishilError(
-                f"the journal of {self.name} was recorded with other spectra (exchange {self._next}, {recorded.name}); "
-                "run again without --resume"
+                f"the journal of {self.name} was recorded with other spectra or another --covariance-every "
+                f"(exchange {self._next}, {recorded.name}); run again without --resume"
             )
         dtype = wire.dtype(wire.BY_NAME[f"{name}_reply"], self._sizes)
         if len(recorded.reply) != dtype.itemsize:
@@ -63,16 +63,16 @@ class RecordedLink:
         return b""
 
 
-def recorded_session(name: str, exchanges: Sequence[Exchange], model: Model) -> Session:
+def recorded_session(name: str, exchanges: Sequence[Exchange], model: Model, *, covariance_every: int = 1) -> Session:
     """A session with what a journal holds."""
     link = RecordedLink(name, exchanges, model.dimensions())
-    return Session(link, model, link)
+    return Session(link, model, link, covariance_every=covariance_every)
 
 
 def recorded_trajectory(section: Section, model: Model) -> Trajectory:
     """What was sent, read back from the requests; points that were masked are NaN again."""
     dtype = wire.dtype(wire.BY_NAME["step_request"], model.dimensions())
-    requests = [np.frombuffer(one.request, dtype)[0] for one in section.exchanges if one.name == "step"]
+    requests = [np.frombuffer(one.request, dtype)[0] for one in section.exchanges if one.name in STEPS]
     spectra = [
         HeldOutSpectrum(step, cycles, soh, soc, np.array(modes, np.float64), _as_measured(request))
         for (step, cycles, soh, soc, modes), request in zip(section.about["labels"], requests, strict=True)

@@ -87,11 +87,12 @@ def _estimator(path: Path, recording: Recording) -> tuple[Model, Ekf]:
 
 
 def _measurement(recording: Recording, model: Model, ekf: Ekf, progress: Progress) -> Measurement:
-    name = recording.header["about"]["target"]
+    about = recording.header["about"]
+    name, covariance_every = about["target"], about.get("covariance_every", 1)
     rows: list[dict[str, Any]] = []
     for done, section in enumerate(recording.finished.values(), 1):
         trajectory = recorded_trajectory(section, model)
-        session = recorded_session(name, section.exchanges, model)
+        session = recorded_session(name, section.exchanges, model, covariance_every=covariance_every)
         rows += compared(ekf, trajectory, stream(session, [one.measured for one in trajectory.spectra]))
         progress("replay", done, len(recording.finished), f"{name}, cell {trajectory.cell_id}")
     end = recording.end or {}

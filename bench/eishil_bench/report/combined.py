@@ -29,5 +29,6 @@ def write_combined(runs: Sequence[Results], tables: Sequence[pd.DataFrame], path
 def same_bits(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     """Whether two runs gave the same states and covariances bit for bit."""
     return all(
-        np.array_equal(matrix(one, column), matrix(other, column)) for column in ("device_x", "device_P")
+        np.array_equal(matrix(one, column), matrix(other, column), equal_nan=True)
+        for column in ("device_x", "device_P")
     ) and list(one["cell_id"]) == list(other["cell_id"])

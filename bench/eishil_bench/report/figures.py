@@ -26,7 +26,7 @@ from eishil_bench.report.style import (
 )
 from eishil_bench.report.words import mode_title
 from eishil_bench.runs.compare import coverage, errors, undisturbed
-from eishil_bench.runs.run_table import matrix
+from eishil_bench.runs.run_table import matrix, with_covariance
 
 DEVICE_BAND = "rgba(212, 98, 42, 0.16)"
 REFERENCE_WIDE = "#9dbfe0"  # lies under the device's line, which is nearly the same
@@ -52,7 +52,7 @@ def soh_trajectories(table: pd.DataFrame) -> go.Figure:
 
 def mode_trajectories(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
     """Label, device and its band of two sigma of every mode, for the cell with the median error of SOH."""
-    cell = table[table["cell_id"] == median_cell(table)]
+    cell = with_covariance(table[table["cell_id"] == median_cell(table)]).reset_index()
     figure = multiples(len(names), MODE_COLUMNS, [mode_title(name) for name in names], shared=False)
     label, estimate, sigma = (matrix(cell, column) for column in ("modes", "device_modes", "device_modes_sigma"))
     for i in range(len(names)):

@@ -22,7 +22,7 @@ from eishil_bench.runs.results import (
     SohBand,
     StateDifference,
 )
-from eishil_bench.runs.run_table import matrix
+from eishil_bench.runs.run_table import matrix, with_covariance
 
 Array = NDArray[np.float64]
 
@@ -110,7 +110,8 @@ def state_differences(table: pd.DataFrame, state_names: Sequence[str]) -> list[S
 
 
 def modes(table: pd.DataFrame, mode_names: Sequence[str]) -> list[ModeFigures]:
-    """How near the device's modes are to the labels, and how honest their standard deviations."""
+    """How near the device's modes are to the labels, and how honest their standard deviations, where it gave any."""
+    table = with_covariance(table)
     label, estimate, sigma = (matrix(table, column) for column in ("modes", "device_modes", "device_modes_sigma"))
     error = estimate - label
     return [
@@ -169,16 +170,16 @@ def end_of_life(table: pd.DataFrame) -> EndOfLife:
 
 
 def remaining_life(table: pd.DataFrame) -> tuple[float | None, RemainingLifeFigures | None]:
-    """Mean absolute error of the forecast and what belongs to it; None where no life of the run ends."""
+    """Mean absolute error of the forecasts and what belongs to it; None where no life of the run ends."""
     label, censored = np.empty(len(table)), np.empty(len(table), bool)
     for rows in table.groupby("cell_id").indices.values():
         cell = table.iloc[rows]
         label[rows], censored[rows] = remaining_cycles(cell["cycles"].to_numpy(), cell["soh"].to_numpy())
-    alive = (label > 0) & ~censored
+    median, low, high = (table[f"device_rul_{name}"].to_numpy() for name in ("median", "low", "high"))
+    alive = (label > 0) & ~censored & ~np.isnan(median)
     if not alive.any():
         return None, None
     known = table["cycles"].max() - table["cycles"].to_numpy()
-    median, low, high = (table[f"device_rul_{name}"].to_numpy() for name in ("median", "low", "high"))
     error = (np.minimum(median, known) - label)[alive]
     figures = RemainingLifeFigures(
         spectra=int(alive.sum()),

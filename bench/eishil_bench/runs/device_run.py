@@ -53,8 +53,8 @@ class DeviceRun:
         Of the image that it should carry.
     link
         Takes the place of a link with the usual patience.
-    window
-        Requests on their way at a time; see `Session`.
+    window, covariance_every
+        Requests on their way at a time, and which replies have a covariance; see `Session`.
     flash_command
         Puts the wanted image onto the device.
     """
@@ -68,11 +68,14 @@ class DeviceRun:
         logbook: Logbook | None = None,
         *,
         window: int = 1,
+        covariance_every: int = 1,
         flash_command: str = "",
     ) -> None:
         self._device, self._model, self._build_id, self._flash_command = device, model, build_id, flash_command
         self._logbook = logbook or Logbook()
-        self._session = Session(device, model, link, self._logbook.journal.exchange, window=window)
+        self._covariance_every = covariance_every
+        observe = self._logbook.journal.exchange
+        self._session = Session(device, model, link, observe, window=window, covariance_every=covariance_every)
         self._before = _earlier_statistics(self._logbook)
         self._retried = False
         self.remarks: list[str] = []
@@ -117,7 +120,8 @@ class DeviceRun:
             self._session.link.raise_rate()
 
     def _recorded(self, trajectory: Trajectory, section: Section) -> list[DeviceStep]:
-        session = recorded_session(self._device.name, section.exchanges, self._model)
+        name, every = self._device.name, self._covariance_every
+        session = recorded_session(name, section.exchanges, self._model, covariance_every=every)
         return stream(session, [spectrum.measured for spectrum in trajectory.spectra])
 
     def _measured(self, trajectory: Trajectory) -> list[DeviceStep]:

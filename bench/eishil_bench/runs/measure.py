@@ -43,6 +43,7 @@ def measure(
     link: Exchanger | None = None,
     logbook: Logbook | None = None,
     window: int = 1,
+    covariance_every: int = 1,
     flash_command: str = "",
 ) -> Measurement:
     """Stream every trajectory, or take it from the logbook, and compare step by step.
@@ -54,7 +55,16 @@ def measure(
     TargetError
         The device is silent, is another one than is wanted, lost a step, or recorded a fault.
     """
-    run = DeviceRun(device, model, image.build_id, link, logbook, window=window, flash_command=flash_command)
+    run = DeviceRun(
+        device,
+        model,
+        image.build_id,
+        link,
+        logbook,
+        window=window,
+        covariance_every=covariance_every,
+        flash_command=flash_command,
+    )
     total = sum(len(trajectory.spectra) for trajectory in trajectories)
     rows: list[dict[str, Any]] = []
     for trajectory, answers in run.answers(trajectories):

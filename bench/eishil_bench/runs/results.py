@@ -66,7 +66,7 @@ class StateDifference(_Part):
 
 
 class ModeFigures(_Part):
-    """One mode over all spectra, in its unit: the device's error against its stated standard deviation."""
+    """One mode, in its unit: the device's error against its stated standard deviation, which needs a covariance."""
 
     name: str
     rms_error: float
@@ -107,7 +107,7 @@ class Interval(_Part):
 class RemainingLifeFigures(_Part):
     """Forecast of the cycles until SOH 0.8, over spectra before that of lives that get there."""
 
-    spectra: int
+    spectra: int  # that came with a covariance, without which there is no forecast
     censored: int  # spectra of lives that do not get there: left out
     bias_cycles: float
     coverage_90: float  # of the interval
@@ -206,6 +206,7 @@ class Results(Comparison, HostFigures):
     target: str
     target_kind: str
     window: int = 1  # requests on their way at a time
+    covariance_every: int = 1  # of so many spectra one was answered with its covariance
     board: str
     clock: Clock
     core_clock_Hz: int

@@ -7,6 +7,8 @@ by rows); `prior_soh`, `prior_soh_sigma`; lists `modes` (label), `device_modes`,
 `device_rul_median`, `device_rul_low`, `device_rul_high` in cycles, inf where the forecast sees no end
 (`eishil.filters.forecast`); `count`, in units of the results' clock, and the `interrupts` that fell into it;
 `round_trip_us` and `interval_us` of the reply (`eishil_bench.link.interface.Timing`).
+
+A brief reply has no covariance: `device_P` has its diagonal alone, `device_modes_sigma` and `device_rul_` are NaN.
 """
 
 from __future__ import annotations
@@ -96,6 +98,11 @@ def load(path: Path) -> pd.DataFrame:
 def matrix(table: pd.DataFrame, column: str) -> np.ndarray:
     """A column of lists as an array (rows, length)."""
     return np.array(table[column].tolist(), np.float64)
+
+
+def with_covariance(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose reply was not a brief one."""
+    return table[[not np.isnan(P).any() for P in table["device_P"]]]
 
 
 def _estimate(who: str, output: StepOutput) -> dict[str, Any]:

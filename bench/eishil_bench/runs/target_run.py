@@ -131,6 +131,7 @@ def run_target(
                 progress,
                 logbook=logbook,
                 window=spec.window,
+                covariance_every=spec.covariance_every,
                 flash_command=_flash_command(workspace, spec, port),
             )
     about["run_table_sha256"] = run_table.save(measurement.table, workspace.run_table(spec.name))
@@ -149,6 +150,7 @@ def _about(stimulus: Stimulus, spec: TargetSpec) -> dict[str, Any]:
         "target": spec.name,
         "target_kind": spec.kind,
         "window": spec.window,
+        "covariance_every": spec.covariance_every,
         "run_table": workspace.run_table(spec.name).name,
         "test_seed": workspace.recipe.population.test.seed,
         "test_cells_scored_before": [one.model_dump(mode="json") for one in earlier],

@@ -74,7 +74,9 @@ class Forecast:
         return value, np.sqrt(variance + walk + self._soh.residual_std**2)
 
     def remaining_life(self, output: StepOutput, cycles: float, limit: float = END_OF_LIFE_SOH) -> RemainingLife:
-        """Remaining useful life at an estimate made at `cycles`."""
+        """Remaining useful life at an estimate made at `cycles`; NaN where a covariance is not known."""
+        if np.isnan(output.P).any():
+            return RemainingLife(np.nan, np.nan, np.nan)
         later = np.array([cycles, *self._grid[self._grid > cycles]])
         soh, std = self.soh(output, cycles, later)
         k = norm.ppf((1 + COVERED) / 2)
