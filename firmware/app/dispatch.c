@@ -89,19 +89,18 @@ static size_t answer_step(dispatch_t *d, const request_t *request, reply_t *repl
         .z_real_ohm = in->z_real_ohm,
         .z_imag_ohm = in->z_imag_ohm,
     };
-    estimator_output_t estimate;
     const uint32_t interrupts = port_interrupts();
     const uint32_t start = port_count();
-    const estimator_status_t status = estimator_step(&d->estimator, &eishil_model, &d->work, &input, &estimate);
+    const estimator_status_t status = estimator_step(&d->estimator, &eishil_model, &d->work, &input, &d->estimate);
     out->count = port_count() - start;
     out->interrupts = port_interrupts() - interrupts;
     out->status = (uint32_t)status;
     out->steps = d->estimator.steps;
     if (status != ESTIMATOR_OK && status != ESTIMATOR_POINTS_SKIPPED) {
         d->steps_rejected++;
-        estimator_report(&d->estimator, &eishil_model, &d->work, &estimate);
+        estimator_report(&d->estimator, &eishil_model, &d->work, &d->estimate);
     }
-    write_estimate(out, &estimate);
+    write_estimate(out, &d->estimate);
     return sizeof *out;
 }
 

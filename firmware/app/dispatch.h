@@ -49,6 +49,7 @@ typedef struct {
 typedef struct {
     estimator_t estimator;
     estimator_work_t work;
+    estimator_output_t estimate; /* on the stack it would be a third of it */
     bool initialised;
     uint32_t restored; /* filters of the bank, of a restoration that is under way */
     uint32_t frames_received;
