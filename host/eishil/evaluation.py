@@ -27,7 +27,7 @@ from eishil.filters.scores import rms
 from eishil.filters.ukf import reference_filter
 from eishil.identify.cramer_rao import per_trajectory_cramer_rao
 from eishil.model import Model
-from eishil.network.assemble import calibrated, observation_variance
+from eishil.network.assemble import calibrated, measured_again, observation_variance
 from eishil.network.conversion import convert
 from eishil.network.integer import IntegerReference
 from eishil.network.mlp import Array, FloatNetwork
@@ -152,7 +152,8 @@ def _seeds(
         noise = model.noise.model_copy(update={"variance": variance.tolist()})
         changed = model.model_copy(update={"network": integer, "noise": noise})
         reference = IntegerReference(integer)
-        changed, _ = calibrated(changed, reference, _cells(recipe, dataset, "validation", model, seed))
+        again = measured_again(recipe, validation, model.frequency_Hz, seed)
+        changed, _ = calibrated(changed, reference, _cells(recipe, dataset, "validation", model, seed), again)
         yield seed_figures(seed, changed, network, reference, _cells(recipe, dataset, "test", model, seed))
     progress("evaluate", len(seeds), len(seeds))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import SAMPLES, Dataset
 from eishil.dataset.writer import write_dataset
@@ -15,6 +16,7 @@ from eishil.errors import RecipeError
 from eishil.filters.ekf import Ekf
 from eishil.filters.replay import measured_cells, replay
 from eishil.model import Model
+from eishil.network.assemble import measured_again, measurement_variance
 from eishil.network.integer import IntegerReference
 from eishil.network.onnx_files import load_float_network
 from eishil.network.quantize import quantize
@@ -57,7 +59,28 @@ def test_stages_write_files_that_load(made: tuple[Path, dict[str, float]]) -> No
     assert network.frequency_Hz.tolist() == model.frequency_Hz
     assert figures["int8_residual_ln_ohm"] < 0.02
     assert model.provenance["chosen_on_validation"].endswith("mismatch 0 ln ohm")
-    assert figures["nis_per_observation"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_nis_is_one_over_all_measurements_of_the_validation_cells(made: tuple[Path, dict[str, float]]) -> None:
+    folder, figures = made
+    recipe, model = small_recipe(), Model.load(folder / "model/model.json")
+    validation = Dataset.open(folder / "dataset").split("validation")
+    columns = frequency_columns(validation.frequency_Hz, model.frequency_Hz)
+    own = measured_cells(validation, columns, recipe.measurement, recipe.seed)
+    again = measured_again(recipe, validation, model.frequency_Hz, recipe.seed)
+    network = IntegerReference(model.network)
+    nis = [replay(model, network, cells).nis_mean for cells in (own, *again)]
+    assert len(nis) == 4 and len(set(nis)) == 4
+    assert figures["nis_per_observation"] == nis[0]
+    assert np.mean(nis) == pytest.approx(1.0, abs=0.01)
+
+
+def test_variance_of_a_measurement_is_that_of_its_draws(made: tuple[Path, dict[str, float]]) -> None:
+    recipe, data = small_recipe(), Dataset.open(made[0] / "dataset").split("train")
+    z_ohm = measure(data, recipe.measurement, 5).z_ohm
+    parts = np.concatenate([z_ohm.real / data.z_ohm.real, z_ohm.imag / data.z_ohm.imag], axis=1)
+    expected = np.nanvar(np.log(parts), axis=0)
+    np.testing.assert_allclose(measurement_variance(recipe, data, FREQUENCY_HZ), expected, rtol=0.15)
 
 
 def test_an_imported_network_takes_the_place_of_training(made: tuple[Path, dict[str, float]], tmp_path: Path) -> None:

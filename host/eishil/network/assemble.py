@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import RecipeError
@@ -18,7 +17,7 @@ from eishil.filters import readout
 from eishil.filters.choice import Candidate, process_model
 from eishil.filters.ekf import Ekf, Network
 from eishil.filters.population import AgeingPath
-from eishil.filters.replay import MeasuredCell, replay
+from eishil.filters.replay import MeasuredCell, measured_cells, replay
 from eishil.filters.speed import changed_paths
 from eishil.model import IntegerNetwork, Mode, Model, Noise, Readout, SeriesTerm
 from eishil.network.integer import IntegerReference
@@ -40,7 +39,9 @@ SPEED_STREAM_VALIDATION = 1_000_005
 SOH_INPUTS = ("lli", "lam_ne", "lam_pe")  # eSOH knows no other mode
 WORTH_SAMPLES = 400
 SOH_WORTH_STD = 0.0015  # an error of SOH by this much weighs as much as one standard deviation of a spectrum
-CALIBRATION_ROUNDS = 3
+CALIBRATION_ROUNDS = 2
+CALIBRATION_DRAWS = 4
+MEASUREMENT_STRIDE = 1_000_000  # between seeds of draws; recipes and evaluations have nearer ones
 RIDGE = 1e-12
 
 
@@ -108,17 +109,30 @@ def assemble(recipe: Recipe, parts: Parts, candidate: Candidate) -> Model:
     )
 
 
-def calibrated(model: Model, network: Network, cells: Sequence[MeasuredCell]) -> tuple[Model, float]:
+def calibrated(
+    model: Model, network: Network, cells: Sequence[MeasuredCell], again: Sequence[Sequence[MeasuredCell]] = ()
+) -> tuple[Model, float]:
     """The model with its variances scaled so that NIS per observation on `cells` is 1, and the scale.
 
-    The state's own share of an innovation is not scaled, so that the scale is found by repetition.
+    The state's own share of an innovation is not scaled, so that the scale is found by repetition. With `again`, the
+    same cells measured again, the last repetition is over all measurements: one draw of the noise is as far from its
+    mean as a chi-square interval is wide.
     """
     variance, scale = np.array(model.noise.variance), 1.0
-    for _ in range(CALIBRATION_ROUNDS):
-        scale *= replay(model, network, cells).nis_mean
+    for measurements in (*[[cells]] * CALIBRATION_ROUNDS, [cells, *again]):
+        scale *= float(np.mean([replay(model, network, measured).nis_mean for measured in measurements]))
         noise = model.noise.model_copy(update={"variance": (scale * variance).tolist()})
         model = model.model_copy(update={"noise": noise})
     return model, scale
+
+
+def measured_again(
+    recipe: Recipe, dataset: Dataset, frequency_Hz: Sequence[float], seed: int
+) -> list[list[MeasuredCell]]:
+    """Trajectories with other draws of the instrument's noise than that of `seed`, for `calibrated`."""
+    columns = frequency_columns(dataset.frequency_Hz, frequency_Hz)
+    seeds = [seed + k * MEASUREMENT_STRIDE for k in range(1, CALIBRATION_DRAWS)]
+    return [measured_cells(dataset, columns, recipe.measurement, one) for one in seeds]
 
 
 def observation_variance(recipe: Recipe, dataset: Dataset, network: FloatNetwork, integer: IntegerNetwork) -> Array:
@@ -129,12 +143,10 @@ def observation_variance(recipe: Recipe, dataset: Dataset, network: FloatNetwork
 
 
 def measurement_variance(recipe: Recipe, dataset: Dataset, frequency_Hz: Array) -> Array:
-    """Mean squared effect of the instrument's noise on every observation, (m,), in (ln ohm)^2."""
-    columns = frequency_columns(dataset.frequency_Hz, frequency_Hz)
-    clean = dataset.z_ohm[:, columns]
-    noise = measure(dataset, recipe.measurement, recipe.seed).z_ohm[:, columns] - clean
-    relative = np.concatenate([noise.real / clean.real, noise.imag / clean.imag], axis=1)
-    return np.asarray(np.nanmean(relative**2, axis=0))
+    """Mean squared effect of the instrument's noise on every observation, (m,), in (ln ohm)^2: (std |Z| / part)^2."""
+    z_ohm = dataset.z_ohm[:, frequency_columns(dataset.frequency_Hz, frequency_Hz)]
+    share = np.concatenate([np.abs(z_ohm) / z_ohm.real, np.abs(z_ohm) / z_ohm.imag], axis=1)
+    return np.asarray(np.nanmean((recipe.measurement.z_relative_std * share) ** 2, axis=0))
 
 
 def _paths(recipe: Recipe, train: Dataset) -> list[AgeingPath]:

@@ -15,7 +15,14 @@ from eishil.filters.replay import Estimates, MeasuredCell, measured_cells, repla
 from eishil.filters.scores import rms
 from eishil.filters.speed import changed_cells
 from eishil.model import IntegerNetwork
-from eishil.network.assemble import SPEED_STREAM_VALIDATION, Parts, assemble, calibrated, parts_of
+from eishil.network.assemble import (
+    SPEED_STREAM_VALIDATION,
+    Parts,
+    assemble,
+    calibrated,
+    measured_again,
+    parts_of,
+)
 from eishil.network.conversion import convert
 from eishil.network.integer import IntegerReference
 from eishil.network.mlp import FloatNetwork
@@ -38,7 +45,8 @@ def quantize(recipe: Recipe, dataset_dir: Path, model_dir: Path, progress: Progr
     parts = parts_of(recipe, train, validation, network, integer)
     cells = _validation_cells(recipe, validation, network)
     choice = _choose(recipe, parts, cells, progress)
-    model, scale = calibrated(choice.model, IntegerReference(integer), cells)
+    again = measured_again(recipe, validation, parts.frequency_Hz, recipe.seed)
+    model, scale = calibrated(choice.model, IntegerReference(integer), cells, again)
     estimates = {"int8": replay(model, IntegerReference(integer), cells), "float": replay(model, network, cells)}
     figures = _figures(network, integer, network_samples(validation, network.frequency_Hz), estimates)
     figures["variance_scale"] = scale
