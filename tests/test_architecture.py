@@ -75,8 +75,8 @@ def allowed_includes(root: Path, place: str) -> set[str] | None:
 
 def of_machine(port: str, headers: Callable[[str], set[str]]) -> set[str]:
     """What a port may include beyond its own folder: the core it runs on, its family's registers, or POSIX."""
-    if port == "posix":
-        return HOSTED
+    if port in {"absent", "posix"}:
+        return HOSTED if port == "posix" else set()
     shared = {"registers.h"} | headers("firmware/port/cortex_m")
     return shared | headers("firmware/port/stm32/common") if port == "stm32" else shared
 

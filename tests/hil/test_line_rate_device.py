@@ -24,7 +24,9 @@ Talk = Callable[..., list[tuple[int, bytes]]]
 def talk(generated_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Talk:
     """Commands to the firmware and, for each reply, the rate at which it was sent and its payload."""
     program = tmp_path_factory.mktemp("virtual_time") / "firmware"
-    sources = [*FIRMWARE.glob("core/*.c"), *FIRMWARE.glob("app/*.c"), Path(__file__).parent / "virtual_time" / "port.c"]
+    absent = [FIRMWARE / "port" / "absent" / name for name in ("chip.c", "watchdog.c")]
+    port = [Path(__file__).parent / "virtual_time" / "port.c", *absent]
+    sources = [*FIRMWARE.glob("core/*.c"), *FIRMWARE.glob("app/*.c"), *port]
     include = [f"-I{path}" for path in (FIRMWARE / "core", FIRMWARE / "app", FIRMWARE / "port", generated_dir)]
     build_id = f"-DEISHIL_BUILD_ID={','.join('0' * 8)}"
     command = ["cc", *FLAGS, *WARNINGS, build_id, *include, *map(str, sources), str(generated_dir / "model.c")]

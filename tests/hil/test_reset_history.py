@@ -35,7 +35,7 @@ INTERFACE = """
 typedef struct { uint32_t boot_count, fault, fault_count, fault_address; } port_history_t;
 extern uint32_t fake_memory[4096];
 void history_init(void);
-port_history_t history_read(void);
+port_history_t port_history(void);
 void fake_fault(uint32_t fault, uint32_t address);
 """
 # history_fail resets the core and does not return; here it jumps back.
@@ -69,7 +69,7 @@ class Board:
         self.lib.fake_memory[self.flags] = sum(1 << bit for bit in bits)
         self.lib.history_init()
         assert self.lib.fake_memory[self.flags] >> self.remove & 1, "the flags are cleared for the next start"
-        history = self.lib.history_read()
+        history = self.lib.port_history()
         name = next(name for name, value in FAULT.items() if value == history.fault)
         return history.boot_count, name, history.fault_count, history.fault_address
 

@@ -53,7 +53,7 @@ void history_init(void)
     }
 }
 
-port_history_t history_read(void)
+port_history_t port_history(void)
 {
     return record.history;
 }

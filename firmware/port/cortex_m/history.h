@@ -6,7 +6,6 @@
 
 /* After a power-on, or with a damaged record, everything is zero; after a reset boot_count is one more. */
 void history_init(void);
-port_history_t history_read(void);
 
 /* Records the fault and resets the core. */
 _Noreturn void history_fail(port_fault_kind_t fault, uint32_t address);

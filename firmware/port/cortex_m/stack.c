@@ -13,7 +13,7 @@ void stack_paint(void)
     }
 }
 
-port_stack_t stack_measure(void)
+port_stack_t port_stack(void)
 {
     const uint32_t size_bytes = (uint32_t)stack_top - (uint32_t)stack_limit;
     uint32_t free_words = 0;

@@ -6,6 +6,5 @@
 
 /* Paints what lies below the caller; early in port_init. */
 void stack_paint(void);
-port_stack_t stack_measure(void);
 
 #endif

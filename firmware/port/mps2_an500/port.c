@@ -12,7 +12,6 @@
 #define TRANSMIT_TURNS 50000U
 
 static volatile uint32_t interrupts;
-static uint32_t baud = PORT_BAUD; /* remembered, of no effect */
 
 const char port_board[PORT_BOARD_BYTES] = "mps2_an500";
 
@@ -48,16 +47,6 @@ void systick_handler(void)
 {
 }
 
-bool port_read(uint8_t *byte)
-{
-    return ring_pop(byte);
-}
-
-void port_wait(void)
-{
-    ring_wait();
-}
-
 void port_write(const uint8_t *data, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -72,56 +61,7 @@ void port_write(const uint8_t *data, size_t length)
     }
 }
 
-bool port_has_baud(uint32_t baud_Bd)
-{
-    return baud_Bd != 0U;
-}
-
-void port_set_baud(uint32_t baud_Bd)
-{
-    baud = baud_Bd;
-}
-
-uint32_t port_baud(void)
-{
-    return baud;
-}
-
 uint32_t port_interrupts(void)
 {
     return interrupts;
-}
-
-uint32_t port_overruns(void)
-{
-    return ring_overruns();
-}
-
-port_counter_t port_counter(void)
-{
-    return PORT_COUNTER_NONE;
-}
-
-uint32_t port_count(void)
-{
-    return 0;
-}
-
-uint32_t port_core_clock_Hz(void)
-{
-    return 0;
-}
-
-void port_watchdog_feed(void)
-{
-}
-
-port_history_t port_history(void)
-{
-    return history_read();
-}
-
-port_stack_t port_stack(void)
-{
-    return stack_measure();
 }

@@ -11,7 +11,6 @@ const char port_board[PORT_BOARD_BYTES] = "native";
 static uint8_t buffer[BUFFER_BYTES];
 static size_t filled;
 static size_t taken;
-static uint32_t baud = PORT_BAUD; /* remembered, of no effect */
 
 void port_init(void)
 {
@@ -48,58 +47,4 @@ void port_write(const uint8_t *data, size_t length)
         }
         sent += (size_t)put;
     }
-}
-
-bool port_has_baud(uint32_t baud_Bd)
-{
-    return baud_Bd != 0U;
-}
-
-void port_set_baud(uint32_t baud_Bd)
-{
-    baud = baud_Bd;
-}
-
-uint32_t port_baud(void)
-{
-    return baud;
-}
-
-uint32_t port_interrupts(void)
-{
-    return 0;
-}
-
-uint32_t port_overruns(void)
-{
-    return 0;
-}
-
-port_counter_t port_counter(void)
-{
-    return PORT_COUNTER_NONE;
-}
-
-uint32_t port_count(void)
-{
-    return 0;
-}
-
-uint32_t port_core_clock_Hz(void)
-{
-    return 0;
-}
-
-void port_watchdog_feed(void)
-{
-}
-
-port_history_t port_history(void)
-{
-    return (port_history_t){0};
-}
-
-port_stack_t port_stack(void)
-{
-    return (port_stack_t){0};
 }

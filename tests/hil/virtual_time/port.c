@@ -99,16 +99,6 @@ uint32_t port_baud(void)
     return baud;
 }
 
-uint32_t port_interrupts(void)
-{
-    return 0;
-}
-
-uint32_t port_overruns(void)
-{
-    return 0;
-}
-
 port_counter_t port_counter(void)
 {
     return PORT_COUNTER_NONE;
@@ -122,18 +112,4 @@ uint32_t port_count(void)
 uint32_t port_core_clock_Hz(void)
 {
     return CLOCK_Hz;
-}
-
-void port_watchdog_feed(void)
-{
-}
-
-port_history_t port_history(void)
-{
-    return (port_history_t){0};
-}
-
-port_stack_t port_stack(void)
-{
-    return (port_stack_t){0};
 }

@@ -80,16 +80,6 @@ void port_init(void)
     watchdog_runs = watchdog_init();
 }
 
-bool port_read(uint8_t *byte)
-{
-    return ring_pop(byte);
-}
-
-void port_wait(void)
-{
-    ring_wait();
-}
-
 void port_write(const uint8_t *data, size_t length)
 {
     uart_write(data, length);
@@ -116,11 +106,6 @@ uint32_t port_interrupts(void)
     return uart_interrupts() + ticks;
 }
 
-uint32_t port_overruns(void)
-{
-    return ring_overruns();
-}
-
 port_counter_t port_counter(void)
 {
     return counter;
@@ -141,14 +126,4 @@ void port_watchdog_feed(void)
     if (watchdog_runs) {
         IWDG_KR = IWDG_KR_FEED;
     }
-}
-
-port_history_t port_history(void)
-{
-    return history_read();
-}
-
-port_stack_t port_stack(void)
-{
-    return stack_measure();
 }
