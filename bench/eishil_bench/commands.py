@@ -35,6 +35,8 @@ def make(
             _remark_if_stale(workspace, earlier)
         if stage == pipeline.EVALUATE:
             _enter_as_scored(workspace, "eishil evaluate")
+        if stage == "dataset" and (simulation := workspace.recipe.simulation) and (remark := simulation.remark()):
+            terminal.messages().print(f"  {remark}", style="yellow")
         _make(workspace, stage, workers, force, making)
 
 

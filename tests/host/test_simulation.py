@@ -7,11 +7,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pybamm
 import pytest
 
 from eishil.cell import rested
 from eishil.cell.agreement import COARSE, compare, snapshot_impedance
 from eishil.cell.mechanisms import Mechanisms, Rates
+from eishil.cell.mesh import Mesh
 from eishil.cell.protocols import Load
 from eishil.cell.simulation import AgeingError, AgeingSetup, Conditions, Inventory, ageing_cell, fresh_capacity_Ah
 from eishil.errors import EishilError
@@ -67,6 +69,48 @@ def test_an_spme_cell_is_measured_as_dfn_at_the_same_state() -> None:
     assert batch.voltage_V[0] == pytest.approx(there.voltage_V, abs=1e-6)
     assert batch.consistency_residual[0] < 1e-8
     assert np.max(np.abs(batch.z_ohm[0] / expected - 1)) < 2e-4
+
+
+def test_a_cell_that_ages_on_another_mesh_is_measured_at_its_state() -> None:
+    fine = Mesh(12, 6, 12, 20, 6.0)
+    there = ageing_cell(SETUPS["SPMe"]).rest(aged("SPMe"), CONDITIONS, 0.4)
+    batch = rested.rested_solver("OKane2022", Mechanisms(), "DFN", fine).solve(there, CONDITIONS, FREQUENCY_HZ)
+    expected = snapshot_impedance(
+        replace(SETUPS["SPMe"], model="DFN", mesh=fine), CONDITIONS, there.inventory, FREQUENCY_HZ
+    )
+    assert batch.voltage_V[0] == pytest.approx(there.voltage_V, abs=1e-6)
+    assert np.max(np.abs(batch.z_ohm[0] / expected - 1)) < 2e-4
+
+
+def test_constants_of_its_own_make_another_cell_which_pybamm_agrees_with() -> None:
+    """PyBaMM's own fresh capacity and spectrum with the changed numbers; and its constants change how it ages."""
+    factors = {
+        "negative_particle_diffusivity": 0.8,
+        "electrolyte_conductivity": 0.7,
+        "positive_bruggeman": 1.1,
+        "negative_porosity": 0.9,
+        "electrolyte_concentration": 1.05,
+        "negative_active_fraction": 1.03,
+        "positive_active_fraction": 0.97,
+    }
+    setup, own = replace(SETUPS["SPMe"], constants=tuple(factors)), replace(CONDITIONS, factors=factors)
+    cell = ageing_cell(setup)
+    fresh = cell.fresh(own)
+    there = cell.rest(cell.repeat(fresh, own), own, 0.4)
+    solver = rested.rested_solver("OKane2022", Mechanisms(), "SPMe", COARSE, setup.constants)
+    z = solver.solve(there, own, FREQUENCY_HZ).z_ohm[0]
+    expected = snapshot_impedance(setup, own, there.inventory, FREQUENCY_HZ)
+    assert np.max(np.abs(z / expected - 1)) < 2e-4
+    plain = snapshot_impedance(setup, CONDITIONS, there.inventory, FREQUENCY_HZ)
+    assert np.max(np.abs(z / plain - 1)) > 0.02
+    new = Inventory.of(fresh)
+    of_the_set = pybamm.ParameterValues("OKane2022")
+    electrodes = pybamm.lithium_ion.ElectrodeSOHSolver(of_the_set).solve(
+        {"Q_n": new.Q_n_Ah, "Q_p": new.Q_p_Ah, "Q_Li": new.Q_Li_Ah}
+    )
+    assert new.Q_Li_Ah == pytest.approx(0.97 * 7.6107, rel=1e-5)
+    assert new.electrodes("OKane2022").capacity_Ah[0] == pytest.approx(electrodes["Q"], rel=1e-6)
+    assert own.fresh_cell("OKane2022").Q_n_Ah == pytest.approx(new.Q_n_Ah, rel=1e-9)
 
 
 def test_what_is_measured_neither_ages_nor_loses_anything() -> None:

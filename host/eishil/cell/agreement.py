@@ -18,12 +18,13 @@ import numpy as np
 import pybamm
 from numpy.typing import NDArray
 
+from eishil.cell.constants import CONSTANTS
 from eishil.cell.esoh import fresh_cell
 from eishil.cell.impedance import planned
 from eishil.cell.linearise import differentiate
 from eishil.cell.mechanisms import CONTACT, Mechanisms, Rates
 from eishil.cell.mesh import MESHES, Mesh, named_mesh
-from eishil.cell.parameters import mended, on_mesh, parameter_values, scalar
+from eishil.cell.parameters import mended, on_mesh, parameter_values, scalar, scaled
 from eishil.cell.protocols import Load
 from eishil.cell.reasons import SPREAD_LIMIT
 from eishil.cell.rested import rested_solver
@@ -97,12 +98,14 @@ def snapshot_impedance(
 
 def _labelled_values(parameter_set: str, conditions: Conditions, labels: Inventory) -> Any:
     values, cell = parameter_values(parameter_set).copy(), fresh_cell(parameter_set)
+    for name, factor in conditions.factors.items():
+        values.update({CONSTANTS[name]: scaled(values[CONSTANTS[name]], factor)})
     thickness = {part: scalar(parameter_set, f"{part} thickness [m]") for part in PARTS}
-    pores = {part: scalar(parameter_set, f"{part} porosity") * thickness[part] for part in PARTS}
+    pores = {part: float(values[f"{part} porosity"]) * thickness[part] for part in PARTS}
     now = pores | {PARTS[0]: labels.porosity_ne * thickness[PARTS[0]]}
     kelvin = conditions.temperature_degC + ZERO_CELSIUS_K
     # Salt stays when pores close.
-    salt = scalar(parameter_set, "Initial concentration in electrolyte [mol.m-3]")
+    salt = float(values["Initial concentration in electrolyte [mol.m-3]"])
     given = {
         "Initial concentration in electrolyte [mol.m-3]": salt * sum(pores.values()) / sum(now.values()),
         f"{PARTS[0]} porosity": labels.porosity_ne,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pybamm
 
+from eishil.cell.constants import CONSTANTS
 from eishil.cell.parameters import parameter_values, scaled, unusable
 
 # Growth law of the film -> constants that its rate is proportional to, together.
@@ -26,6 +27,7 @@ REACTIONS = "Side reactions"  # 1 or 0
 CURRENT = "Current to the operating point [A]"
 TEMPERATURE = "Cell temperature [K]"  # not the ambient one's name: PyBaMM's experiments keep that for themselves
 CONTACT = "Contact resistance [Ohm]"
+INITIAL = tuple(f"Initial concentration in {side} electrode [mol.m-3]" for side in ("negative", "positive"))
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,11 @@ def rate_name(name: str) -> str:
     return f"Rate factor: {name}"
 
 
-def ageing_parameters(parameter_set: str, mechanisms: Mechanisms, *, frozen: bool = False) -> Any:
-    """The parameter set with temperature and contact resistance left open, and, unless `frozen`, `REACTIONS` and rates.
+def ageing_parameters(
+    parameter_set: str, mechanisms: Mechanisms, constants: tuple[str, ...] = (), *, frozen: bool = False
+) -> Any:
+    """The parameter set with temperature, contact resistance and factors on `constants` (of `constants.CONSTANTS`)
+    left open, and, unless `frozen`, `REACTIONS`, rates and the concentrations at the start.
 
     Raises
     ------
@@ -92,6 +97,8 @@ def ageing_parameters(parameter_set: str, mechanisms: Mechanisms, *, frozen: boo
         The set lacks a rate that the mechanisms need.
     """
     values = parameter_values(parameter_set).copy()
+    for name in constants:
+        values.update({CONSTANTS[name]: scaled(values[CONSTANTS[name]], pybamm.InputParameter(name))})
     try:
         for name, constants in _constants(mechanisms).items():
             for constant, factor in zip(constants, _factors(name, frozen), strict=False):
@@ -99,7 +106,8 @@ def ageing_parameters(parameter_set: str, mechanisms: Mechanisms, *, frozen: boo
     except KeyError as error:
         raise unusable(parameter_set, error) from None
     temperature = pybamm.InputParameter(TEMPERATURE)
-    open_ones = {"Ambient temperature [K]": temperature, "Initial temperature [K]": temperature, CONTACT: "[input]"}
+    open_ones = {"Ambient temperature [K]": temperature, "Initial temperature [K]": temperature}
+    open_ones |= dict.fromkeys((CONTACT,) if frozen else (CONTACT, *INITIAL), "[input]")
     values.update(open_ones, check_already_exists=False)
     return values
 

@@ -30,6 +30,7 @@ MESHES = {
     "default": Mesh(40, 10, 40, 20, 6.0),
     "pybamm": Mesh(20, 20, 20, 20, None),  # PyBaMM's own
     "fine": Mesh(80, 80, 80, 60, 6.0),
+    "radial": Mesh(4, 3, 4, 60, None),  # to age SPM and SPMe on: docs/ageing.md has its error
 }
 
 

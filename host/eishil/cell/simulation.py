@@ -6,7 +6,8 @@ within ten hours, and rests for a day. What ages goes on from where it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -14,9 +15,11 @@ import numpy as np
 import pybamm
 
 from eishil.cell import esoh
+from eishil.cell.constants import ACTIVE_FRACTIONS
 from eishil.cell.mechanisms import (
     CONTACT,
     CURRENT,
+    INITIAL,
     REACTIONS,
     TEMPERATURE,
     Mechanisms,
@@ -33,7 +36,6 @@ from eishil.units import ZERO_CELSIUS_K
 Ah_PER_mol = float(pybamm.constants.F.value) / 3600
 STEP_s, REST_s = 36_000.0, 86_400.0
 SIDES = ("Negative", "Positive")
-INITIAL_FULL = ("Initial", "Maximum")
 
 
 class AgeingError(EishilError):
@@ -42,28 +44,43 @@ class AgeingError(EishilError):
 
 @dataclass(frozen=True)
 class AgeingSetup:
-    """What all cells of a population have in common."""
+    """What all cells of a population have in common; `constants` are those that differ from cell to cell."""
 
     parameter_set: str
     model: str
     mesh: str | Mesh
     mechanisms: Mechanisms
     load: Load
+    constants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What one cell ages under; `rates` include the acceleration."""
+    """What one cell ages under; `rates` include the acceleration.
+
+    `factors` are the cell's own, one for each of its setup's `constants`.
+    """
 
     temperature_degC: float
     contact_resistance_mOhm: float
     rates: Rates
+    factors: Mapping[str, float] = field(default_factory=dict)
+
+    def measuring(self) -> dict[str, float]:
+        """PyBaMM's inputs of a cell that does not age."""
+        kelvin = self.temperature_degC + ZERO_CELSIUS_K
+        return {TEMPERATURE: kelvin, CONTACT: 1e-3 * self.contact_resistance_mOhm} | dict(self.factors)
 
     def inputs(self, *, ageing: bool) -> dict[str, float]:
         """PyBaMM's inputs, with the side reactions on or frozen."""
         rates = {rate_name(name): value for name, value in vars(self.rates).items()}
-        kelvin = self.temperature_degC + ZERO_CELSIUS_K
-        return {TEMPERATURE: kelvin, CONTACT: 1e-3 * self.contact_resistance_mOhm, REACTIONS: float(ageing)} | rates
+        return self.measuring() | {REACTIONS: float(ageing)} | rates
+
+    def fresh_cell(self, parameter_set: str) -> esoh.FreshCell:
+        """When it was new: active material as its factors have it, lithium with the positive electrode."""
+        cell = esoh.fresh_cell(parameter_set)
+        own_n, own_p = (self.factors.get(name, 1.0) for name in ACTIVE_FRACTIONS)
+        return replace(cell, Q_n_Ah=cell.Q_n_Ah * own_n, Q_p_Ah=cell.Q_p_Ah * own_p, Q_Li_Ah=cell.Q_Li_Ah * own_p)
 
 
 @dataclass(frozen=True)
@@ -145,7 +162,7 @@ class AgeingCell:
         setup = self.setup
         try:
             model = mended(getattr(pybamm.lithium_ion, setup.model)(setup.mechanisms.options()))
-            values = ageing_parameters(setup.parameter_set, setup.mechanisms)
+            values = ageing_parameters(setup.parameter_set, setup.mechanisms, setup.constants)
             mesh = on_mesh(model, named_mesh(setup.mesh))
             solver = pybamm.IDAKLUSolver()
             return pybamm.Simulation(model, parameter_values=values, experiment=experiment, solver=solver, **mesh)
@@ -154,15 +171,11 @@ class AgeingCell:
 
     def fresh(self, conditions: Conditions) -> Any:
         """The state in which the protocol begins."""
-        name = self.setup.parameter_set
-        soc = np.array([starting_soc(self.setup.load)])
-        target, _ = esoh.fresh_state(name).stoichiometries(soc)
-        initial, full = (scalar(name, f"{what} concentration in negative electrode [mol.m-3]") for what in INITIAL_FULL)
-        return self._move(None, conditions, (initial / full - float(target[0])) * esoh.fresh_cell(name).Q_n_Ah)
+        return self._move(None, conditions, 0.0)
 
     def repeat(self, state: Any, conditions: Conditions) -> Any:
         """The state after one repetition of the protocol."""
-        return _solve(self._ageing, state, conditions.inputs(ageing=True))
+        return _solve(self._ageing, state, self._inputs(conditions, ageing=True))
 
     def rest(self, state: Any, conditions: Conditions, soc: float) -> Rested:
         """A copy at a state of charge, 0..1 of the present capacity, at `conditions.temperature_degC`.
@@ -185,7 +198,20 @@ class AgeingCell:
 
     def _move(self, state: Any, conditions: Conditions, discharged_Ah: float) -> Any:
         current_A = discharged_Ah / STEP_s * 3600
-        return _solve(self._frozen, state, conditions.inputs(ageing=False) | {CURRENT: current_A})
+        return _solve(self._frozen, state, self._inputs(conditions, ageing=False) | {CURRENT: current_A})
+
+    def _inputs(self, conditions: Conditions, *, ageing: bool) -> dict[str, float]:
+        return conditions.inputs(ageing=ageing) | self._start(conditions)
+
+    def _start(self, conditions: Conditions) -> dict[str, float]:
+        """Concentrations in a new cell at the state of charge in which the protocol begins."""
+        name = self.setup.parameter_set
+        electrodes = fresh_electrodes(conditions.fresh_cell(name))
+        if not electrodes.feasible[0]:
+            raise AgeingError("with its own active material the new cell does not reach both voltage limits")
+        theta = electrodes.stoichiometries(np.array([starting_soc(self.setup.load)]))
+        full = (scalar(name, f"Maximum concentration in {side.lower()} electrode [mol.m-3]") for side in SIDES)
+        return {key: float(part[0]) * most for key, part, most in zip(INITIAL, theta, full, strict=True)}
 
 
 def _solve(simulation: Any, state: Any, inputs: dict[str, float]) -> Any:
@@ -197,6 +223,11 @@ def _solve(simulation: Any, state: Any, inputs: dict[str, float]) -> Any:
     if len(solution.cycles[-1].steps) != simulation.experiment.cycle_lengths[0]:
         raise AgeingError(f"the protocol could not be completed: {solution.termination}")
     return solution
+
+
+def fresh_electrodes(cell: esoh.FreshCell) -> esoh.ElectrodeSoh:
+    """Stoichiometries at the voltage limits and capacity of a new cell, arrays of one."""
+    return esoh.solve(cell, *(np.array([Q]) for Q in (cell.Q_n_Ah, cell.Q_p_Ah, cell.Q_Li_Ah)))
 
 
 def fresh_capacity_Ah(parameter_set: str) -> float:

@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from eishil.cell.ageing_error import known_errors
 from eishil.cell.mesh import mesh_error, named_mesh
 from eishil.cell.parameters import assumed
 from eishil.dataset import pools, quality
@@ -221,18 +222,23 @@ def _put_together(
 
 
 def _manifest(recipe: Recipe, options: Options, census: quality.Census) -> dict[str, Any]:
-    filled_in = assumed(recipe.cell.parameter_set)
-    return {
-        "name": recipe.name,
-        "recipe": {"name": recipe.name, "description": recipe.description} | recipe.dataset_sections(),
-        "recipe_sha256": recipe.dataset_sha256(),
-        "seed": recipe.seed,
-        "versions": versions(),
-        "mesh": _mesh(recipe),
-        "precision": options.precision,
-        "counts": census.counts(),
-        "largest": census.largest(),
-    } | ({"assumed_parameters": filled_in} if filled_in else {})
+    filled_in, simulation = assumed(recipe.cell.parameter_set), recipe.simulation
+    shortcuts = {"ageing_error": known_errors(simulation.shortcuts(recipe.cell.points()))} if simulation else {}
+    return (
+        {
+            "name": recipe.name,
+            "recipe": {"name": recipe.name, "description": recipe.description} | recipe.dataset_sections(),
+            "recipe_sha256": recipe.dataset_sha256(),
+            "seed": recipe.seed,
+            "versions": versions(),
+            "mesh": _mesh(recipe),
+            "precision": options.precision,
+            "counts": census.counts(),
+            "largest": census.largest(),
+        }
+        | shortcuts
+        | ({"assumed_parameters": filled_in} if filled_in else {})
+    )
 
 
 def _mesh(recipe: Recipe) -> dict[str, Any]:

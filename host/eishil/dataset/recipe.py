@@ -216,7 +216,7 @@ class Recipe(Section):
         if snapshot and self.ageing is None:
             raise ValueError("ageing: this table is missing; trajectories and snapshots need it")
         if simulated:
-            check_simulated(self.simulation, self.cell.model, bool(self.cell.spread), beside_snapshots=snapshot > 0)
+            check_simulated(self.simulation, self.cell.model, beside_snapshots=snapshot > 0)
         if self.ageing is not None:
             self.ageing.check_growth()
             self._check_cells_differ(self.ageing)

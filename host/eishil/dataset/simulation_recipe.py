@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from eishil.cell.ageing_error import Shortcuts
+from eishil.cell.mesh import Mesh
 from eishil.dataset.recipe_types import CelsiusRange, Fraction, NotNegativeRange, PositiveRange, Section
 
 ProtocolId = Literal["cc_cycling", "dst", "wltp_class3b", "calendar_rest"]
@@ -56,13 +58,15 @@ class RatesRecipe(Section):
 class SimulationRecipe(Section):
     """Cells repeat `protocol` until `end_repetitions` or SOH `end_soh`, with spectra on the way.
 
-    `model` ages and `cell.model` is measured. One simulated repetition stands for `rate_scaling` of them: the rates of
+    `model` ages on `mesh` and `cell.model` is measured on the cell's; left out, SPM and SPMe age on "radial" and DFN on
+    the cell's, as it has to. One simulated repetition stands for `rate_scaling` of them: the rates of
     what accumulates are multiplied by it. A cell ages at one temperature and has one contact resistance, both drawn
     from their ranges; where it is measured is drawn from `population.SPLIT`.
     """
 
     protocol: ProtocolId
     model: Literal["SPM", "SPMe", "DFN"] = "SPMe"
+    mesh: Literal["radial", "pybamm", "default", "fine"] | None = None
     repetitions_per_spectrum: Annotated[int, Field(ge=1)]
     end_repetitions: Annotated[int, Field(ge=1)]
     end_soh: Annotated[float, Field(gt=0, lt=1)] = 0.7
@@ -81,16 +85,35 @@ class SimulationRecipe(Section):
                 f"repetitions_per_spectrum: {self.repetitions_per_spectrum} is not a multiple of rate_scaling,"
                 f" {self.rate_scaling}"
             )
+        if self.mesh and self.model == "DFN":
+            raise ValueError("mesh: a cell that ages as DFN is measured on the mesh on which it ages; name cell.mesh")
         return self
+
+    def points(self, cell_mesh: str | Mesh) -> str | Mesh:
+        """The mesh on which a cell ages."""
+        return cell_mesh if self.model == "DFN" else self.mesh or "radial"
+
+    def shortcuts(self, cell_mesh: str | Mesh) -> Shortcuts:
+        """What saves time, as the table of its errors names it."""
+        mesh = self.points(cell_mesh)
+        averaging_s = str(self.load.averaging_s) if self.protocol == "wltp_class3b" else None
+        return Shortcuts(str(self.rate_scaling), mesh if isinstance(mesh, str) else repr(mesh), self.model, averaging_s)
+
+    def remark(self) -> str:
+        """What whoever makes these cells should know before; empty where there is nothing."""
+        if self.model != "DFN":
+            return ""
+        return (
+            'simulation.model = "DFN": a spectrum is masked (spread) where a potential is flat or not monotone, which'
+            ' with OKane2022 is most of them; "SPMe" ages without that and can be measured as DFN'
+        )
 
     def spectra(self) -> int:
         """Spectra of a cell that lives to the end, the fresh one included."""
         return 1 + self.end_repetitions // self.repetitions_per_spectrum
 
 
-def check_simulated(
-    simulation: SimulationRecipe | None, model: str, has_spread: bool, *, beside_snapshots: bool
-) -> None:
+def check_simulated(simulation: SimulationRecipe | None, model: str, *, beside_snapshots: bool) -> None:
     """Whether a recipe's other sections allow simulated cells, which are measured as `model`.
 
     Raises
@@ -100,8 +123,6 @@ def check_simulated(
     """
     if simulation is None:
         raise ValueError("simulation: this table is missing; simulated cells need it")
-    if has_spread:
-        raise ValueError("cell.spread: simulated cells have no spread of constants; use simulation.rates")
     if (simulation.model, model) not in TRANSPLANTS:
         pairs = ", ".join(f"{ages} for {measured}" for ages, measured in TRANSPLANTS)
         raise ValueError(

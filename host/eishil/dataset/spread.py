@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from eishil.cell.constants import CONSTANTS, SPREAD_PREFIX
-from eishil.dataset.cell_recipe import CellRecipe, SpreadRecipe
+from eishil.dataset.cell_recipe import SpreadRecipe
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.streams import generator
 
@@ -28,12 +28,16 @@ def with_spread(recipe: Recipe, samples: pd.DataFrame, first_cell: int) -> pd.Da
     if not recipe.cell.spread:
         return samples
     split, population = str(samples["split"].iloc[0]), str(samples["population"].iloc[0])
-    rng = generator(recipe.seed_of(split), "spread", split, population)
-    assert isinstance(rng.bit_generator, np.random.PCG64)
-    rng.bit_generator.advance(first_cell * len(CONSTANTS))  # one number for each draw
     cell, names = pd.factorize(samples["cell_id"])
-    drawn = _draw(recipe.cell, split, len(names), rng)
-    return samples.assign(**{name: factor[cell] for name, factor in drawn.items()})
+    drawn = _draw(recipe, split, population, first_cell, len(names))
+    return samples.assign(**{SPREAD_PREFIX + name: factor[cell] for name, factor in drawn.items()})
+
+
+def cell_factors(recipe: Recipe, split: str, population: str, number: int) -> dict[str, float]:
+    """Constant -> factor of one cell; empty where nothing varies."""
+    if not recipe.cell.spread:
+        return {}
+    return {name: float(factor[0]) for name, factor in _draw(recipe, split, population, number, 1).items()}
 
 
 def factors(samples: pd.DataFrame) -> dict[str, Floats]:
@@ -42,13 +46,17 @@ def factors(samples: pd.DataFrame) -> dict[str, Floats]:
     return {str(name).removeprefix(SPREAD_PREFIX): samples[name].to_numpy() for name in columns}
 
 
-def _draw(cell: CellRecipe, split: str, cells: int, rng: np.random.Generator) -> dict[str, Floats]:
-    """Column -> factor (cells,); 1 in splits without spread."""
-    if cell.spread_splits is not None and split not in cell.spread_splits:
-        return {SPREAD_PREFIX + name: np.ones(cells) for name in cell.spreads()}
+def _draw(recipe: Recipe, split: str, population: str, first_cell: int, cells: int) -> dict[str, Floats]:
+    """Constant -> factor (cells,); 1 in splits without spread."""
+    spreads, splits = recipe.cell.spreads(), recipe.cell.spread_splits
+    if splits is not None and split not in splits:
+        return {name: np.ones(cells) for name in spreads}
+    rng = generator(recipe.seed_of(split), "spread", split, population)
+    assert isinstance(rng.bit_generator, np.random.PCG64)
+    rng.bit_generator.advance(first_cell * len(CONSTANTS))  # one number for each draw
     normal = ndtri(rng.uniform(ndtr(-CUT_OFF), ndtr(CUT_OFF), (cells, len(CONSTANTS))))
     by_name = dict(zip(CONSTANTS, normal.T, strict=True))
-    return {SPREAD_PREFIX + name: _factor(spread, by_name[name]) for name, spread in cell.spreads().items()}
+    return {name: _factor(spread, by_name[name]) for name, spread in spreads.items()}
 
 
 def _factor(spread: SpreadRecipe, normal: Floats) -> Floats:

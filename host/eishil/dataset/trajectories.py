@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eishil.cell import esoh
+from eishil.cell.constants import SPREAD_PREFIX
+from eishil.cell.esoh import FreshCell
 from eishil.cell.impedance import Batch
 from eishil.cell.mechanisms import Mechanisms, Rates, ageing_parameters
 from eishil.cell.protocols import Load
@@ -26,12 +28,13 @@ from eishil.cell.simulation import (
     Inventory,
     Rested,
     ageing_cell,
-    fresh_capacity_Ah,
+    fresh_electrodes,
 )
 from eishil.dataset import quality
 from eishil.dataset.labels import with_remaining_life
 from eishil.dataset.recipe import PopulationRecipe, Recipe
 from eishil.dataset.simulation_recipe import SimulationRecipe
+from eishil.dataset.spread import cell_factors
 from eishil.dataset.streams import generator
 
 Floats = NDArray[np.float64]
@@ -63,13 +66,14 @@ def simulated_cell(recipe: Recipe, split: str, number: int) -> SimulatedCell:
     """Draw a cell."""
     simulation = _simulation(recipe)
     population: PopulationRecipe = getattr(recipe.population, split)
-    rng = generator(recipe.seed, split, "simulated", number)
+    rng = generator(recipe.seed_of(split), split, "simulated", number)
     ranges = simulation.rates.model_dump()
     rates = Rates(**{name: float(low * (high / low) ** rng.random()) for name, (low, high) in ranges.items()})
     conditions = Conditions(
         temperature_degC=rng.uniform(*simulation.temperature_degC),
         contact_resistance_mOhm=rng.uniform(*simulation.contact_resistance_mOhm),
         rates=rates.accelerated(simulation.rate_scaling),
+        factors=cell_factors(recipe, split, "simulated", number),
     )
     points = simulation.spectra()
     soc, temperature = rng.uniform(*population.soc, points), rng.uniform(*population.temperature_degC, points)
@@ -81,7 +85,8 @@ def setup(recipe: Recipe) -> AgeingSetup:
     simulation = _simulation(recipe)
     mechanisms = Mechanisms(**simulation.mechanisms.model_dump())
     load = Load(simulation.protocol, **simulation.load.model_dump())
-    return AgeingSetup(recipe.cell.parameter_set, simulation.model, recipe.cell.mesh, mechanisms, load)
+    mesh, constants = simulation.points(recipe.cell.points()), tuple(recipe.cell.spreads())
+    return AgeingSetup(recipe.cell.parameter_set, simulation.model, mesh, mechanisms, load, constants)
 
 
 def check_parameters(recipe: Recipe) -> None:
@@ -92,7 +97,8 @@ def check_parameters(recipe: Recipe) -> None:
     EishilError
         It lacks something.
     """
-    ageing_parameters(recipe.cell.parameter_set, setup(recipe).mechanisms)
+    ages = setup(recipe)
+    ageing_parameters(ages.parameter_set, ages.mechanisms, ages.constants)
 
 
 def simulate(recipe: Recipe, cell: SimulatedCell) -> tuple[pd.DataFrame, NDArray[np.complex128], str]:
@@ -119,7 +125,7 @@ def _life(recipe: Recipe, cell: SimulatedCell) -> Iterator[tuple[dict[str, Any],
         there = replace(cell.conditions, temperature_degC=float(cell.temperature_degC[step]))
         rested = ageing.rest(state, there, float(cell.soc[step]))
         row, z = _measured(recipe, rested, there)
-        yield _identity(cell, step) | {"cycles": _full_cycles(recipe, start, state)} | row, z
+        yield _identity(cell, step) | {"cycles": _full_cycles(recipe, cell, start, state)} | row, z
         if row["soh"] < simulation.end_soh:
             return
 
@@ -128,7 +134,7 @@ def _measured(recipe: Recipe, rested: Rested, there: Conditions) -> tuple[dict[s
     """Labels, verdict and spectrum (F,) of a rested cell."""
     frequency = np.asarray(recipe.impedance.frequency_Hz)
     batch = _rested_solver(recipe).solve(rested, there, frequency)
-    labels = _labels(recipe.cell.parameter_set, rested.inventory)
+    labels = _labels(recipe.cell.parameter_set, there.fresh_cell(recipe.cell.parameter_set), rested.inventory)
     verdict = {
         "temperature_degC": there.temperature_degC,
         "voltage_V": float(batch.voltage_V[0]),
@@ -141,13 +147,13 @@ def _measured(recipe: Recipe, rested: Rested, there: Conditions) -> tuple[dict[s
     return labels | verdict, batch.z_ohm[0]
 
 
-def _labels(parameter_set: str, left: Inventory) -> dict[str, float]:
-    """What is left of a cell against the fresh cell of its parameter set; state of charge of the present capacity."""
-    cell, now = esoh.fresh_cell(parameter_set), left.electrodes(parameter_set)
+def _labels(parameter_set: str, cell: FreshCell, left: Inventory) -> dict[str, float]:
+    """What is left of a cell against what it was when new; state of charge of the present capacity."""
+    now, new = left.electrodes(parameter_set), fresh_electrodes(cell)
     x_0, x_100, capacity_Ah = (float(values[0]) for values in (now.x_0, now.x_100, now.capacity_Ah))
     return {
         "capacity_Ah": capacity_Ah,
-        "soh": capacity_Ah / fresh_capacity_Ah(parameter_set),
+        "soh": capacity_Ah / float(new.capacity_Ah[0]),
         "soc": (left.theta_n - x_0) / (x_100 - x_0),
         "theta_n": left.theta_n,
         "theta_p": left.theta_p,
@@ -169,12 +175,13 @@ def _reason(rested: Rested, batch: Batch, frequency_Hz: Floats) -> str:
     return str(quality.judge(batch.z_ohm, frequency_Hz, batch.consistency_residual, batch.solve_residual)[0])
 
 
-def _full_cycles(recipe: Recipe, start: Any, state: Any) -> float:
+def _full_cycles(recipe: Recipe, cell: SimulatedCell, start: Any, state: Any) -> float:
     """Equivalent full cycles: throughput over twice the fresh capacity. NaN where the protocol has no cycles."""
     if _simulation(recipe).protocol == "calendar_rest":
         return np.nan
     throughput_Ah = Inventory.of(state).throughput_Ah - Inventory.of(start).throughput_Ah
-    return _simulation(recipe).rate_scaling * throughput_Ah / (2 * fresh_capacity_Ah(recipe.cell.parameter_set))
+    new = fresh_electrodes(cell.conditions.fresh_cell(recipe.cell.parameter_set))
+    return _simulation(recipe).rate_scaling * throughput_Ah / (2 * float(new.capacity_Ah[0]))
 
 
 def _failed(recipe: Recipe, cell: SimulatedCell, step: int) -> tuple[dict[str, Any], NDArray[np.complex128]]:
@@ -197,14 +204,14 @@ def _common(recipe: Recipe, cell: SimulatedCell) -> dict[str, Any]:
         "split": cell.split,
         "population": "trajectory",
         "model": recipe.cell.model,
-        "parameter_set": recipe.cell.parameter_set,
+        "parameter_set": Path(recipe.cell.parameter_set).name,
         "protocol_id": simulation.protocol,
         "rate_scaling": float(simulation.rate_scaling),
         "label_source": LABEL_SOURCE,
         "contact_resistance_mOhm": cell.conditions.contact_resistance_mOhm,
-    }
+    } | {SPREAD_PREFIX + name: factor for name, factor in cell.conditions.factors.items()}
 
 
 def _rested_solver(recipe: Recipe) -> RestedSolver:
-    cell = recipe.cell
-    return rested_solver(cell.parameter_set, setup(recipe).mechanisms, cell.model, cell.points())
+    cell, ages = recipe.cell, setup(recipe)
+    return rested_solver(cell.parameter_set, ages.mechanisms, cell.model, cell.points(), ages.constants)
