@@ -1,16 +1,20 @@
 """Symbolic elimination of j omega M - J: which updates, in which order, for all samples and frequencies.
 
-What makes PyBaMM's matrices cheap is found in their pattern. A particle's cells below its surface are a *chain*: each
-touches its two neighbours and nothing else, so that a chain is eliminated as a continued fraction and leaves one number
-on the diagonal of its root. The rest is ordered by Markowitz's rule (Management Science 3, 1957, 255-269), pivots on
-the diagonal, on the pattern as it is: columns of a mean are full where rows are not. The current comes last; it drives
-the others and is not eliminated.
+What makes PyBaMM's matrices cheap is found in their pattern. States that the voltage does not hang on, not even through
+others, are left out. A particle's cells below its surface are a *chain*: each touches its two neighbours and nothing
+else, so that a chain is eliminated as a continued fraction and leaves one number on the diagonal of its root. The rest
+is ordered by Markowitz's rule (Management Science 3, 1957, 255-269), pivots on the diagonal, on the pattern as it is:
+columns of a mean are full where rows are not. Algebraic states whose turn comes before the frequency has reached their
+rows and columns go first: they are eliminated in real numbers, once for all frequencies. The current comes last; it
+drives the others and is not eliminated.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -45,17 +49,23 @@ class Pattern:
 class Schedule:
     """What static_lu.c executes; `order[i]` is the state that is eliminated as number i, the current being the last.
 
-    The fields up to `beside_source` are described there. Chains have one length, from a particle's centre outwards:
+    The fields up to `beside_source` are described there; those `real` states are eliminated first. Chains have one length, from a particle's centre outwards:
     `root` (K,), `link` (K, length, 3), `link_mass` (K, length). `root` and `observed` are numbers in the order.
     """
 
     order: Ints
+    real: int
+    mass: Floats
     row: Ints
     column: Ints
     diagonal: Ints
     source: Ints
+    below: Ints
+    below_entry: Ints
+    real_target: Ints
     target: Ints
-    mass: Floats
+    fresh: Ints
+    fresh_entry: Ints
     beside: Ints
     beside_column: Ints
     beside_source: Ints
@@ -65,46 +75,119 @@ class Schedule:
     observed: Ints
 
 
+@dataclass(frozen=True)
+class _Filled:
+    """Order of elimination and, for each state, those of its row that come later (in U) and earlier (in L)."""
+
+    order: list[int]
+    upper: dict[int, set[int]]
+    lower: dict[int, set[int]]
+
+
 def schedule(pattern: Pattern) -> Schedule:
     """Order and symbolic elimination."""
     source = _sources(pattern)
     chains = _chains(pattern, source)
     inner = {state for chain in chains for state in chain[:-1]}
-    order, upper, lower = _eliminate(pattern, source, [state for state in range(pattern.n) if state not in inner])
+    filled = _eliminate(pattern, source, {pattern.current, *itertools.chain(*source)} - inner)
+    real = _real(filled, set(np.flatnonzero(pattern.mass).tolist()) | {chain[-1] for chain in chains})
+    order = [*real, *(state for state in filled.order if state not in set(real))]
     place = {state: i for i, state in enumerate(order)}
-    rows = [[*sorted(place[k] for k in lower[s]), i, *sorted(place[k] for k in upper[s])] for i, s in enumerate(order)]
-    start = np.cumsum([0, *(len(row) for row in rows)])
-    index = {(i, j): start[i] + k for i, row in enumerate(rows) for k, j in enumerate(row)}
-    updates = [index[i, j] for i, row in enumerate(rows) for k in row if k < i for j in rows[k] if j > k]
     links = [[(source[a, a], source[a, b], source[b, a]) for a, b in itertools.pairwise(chain)] for chain in chains]
     length = len(links[0]) if links else 0
-    beside = [
-        [(j, source[order[i], order[j]]) for j in row if j != i and (order[i], order[j]) in source]
-        for i, row in enumerate(rows)
-    ]
+    numbered = {(place[i], place[j]): k for (i, j), k in source.items() if i in place and j in place}
     observed = range(pattern.n) if pattern.observed is None else pattern.observed
     return Schedule(
-        order=np.array(order, np.int32),
-        row=start.astype(np.int32),
-        column=np.array([j for row in rows for j in row], np.int32),
-        diagonal=np.array([index[i, i] for i in range(len(order))], np.int32),
-        source=np.array([source.get((order[i], order[j]), -1) for i, row in enumerate(rows) for j in row], np.int32),
-        target=np.array(updates, np.int32),
+        order=_ints(order),
+        real=len(real),
         mass=pattern.mass[order],
-        beside=np.cumsum([0, *(len(row) for row in beside)]).astype(np.int32),
-        beside_column=np.array([j for row in beside for j, _ in row], np.int32),
-        beside_source=np.array([k for row in beside for _, k in row], np.int32),
-        root=np.array([place[chain[-1]] for chain in chains], np.int32),
+        **_entries(filled, order, len(real), numbered),
+        root=_ints(place[chain[-1]] for chain in chains),
         link=np.array(links, np.int32).reshape(len(chains), length, 3),
         link_mass=pattern.mass[np.array([chain[:-1] for chain in chains], int).reshape(len(chains), length)],
-        observed=np.array([place[int(state)] for state in observed], np.int32),
+        observed=_ints(place[int(state)] for state in observed),
     )
 
 
+def _entries(filled: _Filled, order: list[int], real: int, source: dict[tuple[int, int], int]) -> dict[str, Ints]:
+    """The fields of a schedule that tell where entries lie and what is done to them."""
+    place, n = {state: i for i, state in enumerate(order)}, len(order)
+    lower, upper = ([sorted(place[k] for k in side[state]) for state in order] for side in (filled.lower, filled.upper))
+    rows = [[*before, i, *after] for i, (before, after) in enumerate(zip(lower, upper, strict=True))]
+    entries = [(i, j) for i, row in enumerate(rows) for j in row]
+    index = {entry: p for p, entry in enumerate(entries)}
+    under: list[list[int]] = [[] for _ in order]
+    for i, before in enumerate(lower):
+        for k in before:
+            under[k].append(i)
+    updates = [[(i, j) for i in under[k] for j in upper[k]] for k in range(n)]
+    beside = [[(j, source[i, j]) for j in row if j != i and (i, j) in source] for i, row in enumerate(rows)]
+    seen = {(i, i) for i in range(n)}
+    fresh: list[list[int]] = [[] for _ in order]
+    for k in range(real, n):
+        for entry in (*((k, j) for j in upper[k]), *((i, k) for i in under[k]), *updates[k]):
+            if entry not in seen:
+                seen.add(entry)
+                fresh[k].append(index[entry])
+    return {
+        "row": _starts(rows),
+        "column": _ints(j for _, j in entries),
+        "diagonal": _ints(index[i, i] for i in range(n)),
+        "source": _ints(source.get(entry, -1) for entry in entries),
+        "below": _starts(under),
+        "below_entry": _ints(index[i, k] for k in range(n) for i in under[k]),
+        "real_target": _ints(index[entry] for k in range(real) for entry in updates[k]),
+        "target": _ints(index[entry] for k in range(real, n) for entry in updates[k]),
+        "fresh": _starts(fresh),
+        "fresh_entry": _ints(itertools.chain(*fresh)),
+        "beside": _starts(beside),
+        "beside_column": _ints(j for row in beside for j, _ in row),
+        "beside_source": _ints(k for row in beside for _, k in row),
+    }
+
+
+def _ints(values: Iterable[int]) -> Ints:
+    return np.fromiter(values, np.int32)
+
+
+def _starts(lists: list[list[Any]]) -> Ints:
+    """Where each list begins, and the last one ends, when they stand one after the other."""
+    return np.cumsum([0, *(len(one) for one in lists)]).astype(np.int32)
+
+
 def _sources(pattern: Pattern) -> dict[tuple[int, int], int]:
-    """(row, column) -> position among the Jacobian's values."""
-    column = np.repeat(np.arange(pattern.n), np.diff(pattern.column_start))
-    return {(int(i), int(j)): k for k, (i, j) in enumerate(zip(pattern.row, column, strict=True))}
+    """(row, column) -> position among the Jacobian's values, of all rows that the voltage hangs on.
+
+    The current's row is not among them: the current is given.
+    """
+    columns = np.repeat(np.arange(pattern.n), np.diff(pattern.column_start)).tolist()
+    rows: list[list[tuple[int, int]]] = [[] for _ in range(pattern.n)]
+    for k, (i, j) in enumerate(zip(pattern.row.tolist(), columns, strict=True)):
+        rows[i].append((j, k))
+    needed = {pattern.current, *(range(pattern.n) if pattern.observed is None else pattern.observed.tolist())}
+    waiting = list(needed - {pattern.current})
+    while waiting:
+        found = {j for j, _ in rows[waiting.pop()]} - needed
+        needed |= found
+        waiting += found
+    return {(i, j): k for i in sorted(needed - {pattern.current}) for j, k in rows[i]}
+
+
+def _real(filled: _Filled, varying: set[int]) -> list[int]:
+    """States, but for the last, that no frequency has reached at their turn; `varying` have one on their diagonal.
+
+    They and what is eliminated before them do not touch, so that they may go first and nothing else changes.
+    """
+    real: list[int] = []
+    reached = set(varying)
+    late: set[int] = set()
+    for state in filled.order[:-1]:
+        if state in reached or filled.lower[state] & late:
+            late.add(state)
+            reached |= filled.upper[state]
+        else:
+            real.append(state)
+    return real
 
 
 def _neighbours(source: dict[tuple[int, int], int], n: int) -> tuple[Sets, Sets]:
@@ -139,21 +222,19 @@ def _path(first: int, touches: Sets, kept: set[int]) -> list[int]:
     return path
 
 
-def _eliminate(
-    pattern: Pattern, source: dict[tuple[int, int], int], states: list[int]
-) -> tuple[list[int], dict[int, set[int]], dict[int, set[int]]]:
-    """Order of `states` and, for each, the states of its row that come later (in U) and earlier (in L)."""
+def _eliminate(pattern: Pattern, source: dict[tuple[int, int], int], states: set[int]) -> _Filled:
+    """Order of `states`, the current being the last, and what their rows hold then."""
     columns, rows = _neighbours(source, pattern.n)
-    left = set(states)
+    left = states - {pattern.current}
     for neighbours in (*columns, *rows):
-        neighbours &= left
+        neighbours &= states
     diagonal = {i for i, j in source if i == j} | set(np.flatnonzero(pattern.mass).tolist())
     order: list[int] = []
     upper: dict[int, set[int]] = {}
     lower: dict[int, set[int]] = {state: set() for state in states}
     while left:
         # What has no diagonal gets one from others, or stays for the pivoting solver to deal with.
-        able = (left & diagonal or left) - {pattern.current} or left
+        able = left & diagonal or left
         pivot = min(able, key=lambda s: (len(columns[s]) * len(rows[s]), len(columns[s]) + len(rows[s]), s))
         left.remove(pivot)
         order.append(pivot)
@@ -164,4 +245,4 @@ def _eliminate(
         for j in columns[pivot]:
             rows[j] = (rows[j] | rows[pivot]) - {pivot, j}
         diagonal |= rows[pivot] & columns[pivot]
-    return order, upper, lower
+    return _Filled([*order, pattern.current], upper | {pattern.current: set()}, lower)

@@ -1,8 +1,8 @@
 /* (j omega M - J) x = 0 but for the current's row, for many frequencies at once: one order, no pivoting.
  *
  * The pattern of L + U and every update of the elimination are known beforehand (schedule.py), so that the same
- * schedule runs over LANES frequencies side by side. The current is the last state; x is driven by a unit of it. The
- * caller judges each answer by its componentwise backward error (Oettli, Prager: Numerische Mathematik 6, 1964, 405). */
+ * schedule runs over LANES frequencies side by side. States that no frequency has reached are eliminated before, in
+ * real numbers and once. The current is the last state; x is driven by a unit of it. The caller judges each answer by its componentwise backward error (Oettli, Prager: Numerische Mathematik 6, 1964, 405). */
 #include <stdint.h>
 #include <string.h>
 
@@ -17,14 +17,18 @@ typedef struct {
 } lanes_t;
 
 /* Row i of L + U holds the entries row[i]..row[i+1]-1, columns ascending, its diagonal at diagonal[i]. source is the
- * entry's position in the Jacobian's values, or -1 for fill. target lists, in order of execution, the entry that each
- * update changes. Row and column numbers are those after ordering. Only diagonals of A = j omega M - J are complex; what
- * A has beside them is known row by row from beside (like row), beside_column and beside_source.
+ * entry's position in the Jacobian's values, or -1 for fill. Row and column numbers are those after ordering. Column k
+ * holds the entries below_entry[below[k]]..below_entry[below[k+1]-1] under its diagonal; target lists, in order of
+ * execution, the entry that each update changes, real_target those of the states that come first. Entries beside the
+ * diagonal that become complex do so when state k is eliminated: fresh_entry[fresh[k]].. Only diagonals of
+ * A = j omega M - J are complex; what A has beside them is known row by row from beside (like row), beside_column and
+ * beside_source.
  *
  * Chain k ends at the row root[k]. Its link i has three positions in the Jacobian's values: its diagonal, its row's
  * entry for the next link (or the root), and the next one's entry for it. */
 typedef struct {
     int32_t n;
+    int32_t real;
     int32_t chains;
     int32_t links;
     int32_t observed_states;
@@ -32,7 +36,12 @@ typedef struct {
     const int32_t *column;
     const int32_t *diagonal;
     const int32_t *source;
+    const int32_t *below;
+    const int32_t *below_entry;
+    const int32_t *real_target;
     const int32_t *target;
+    const int32_t *fresh;
+    const int32_t *fresh_entry;
     const double *mass;
     const int32_t *beside;
     const int32_t *beside_column;
@@ -51,6 +60,7 @@ typedef struct {
     lanes_t *x;
     lanes_t *r;
     lanes_t *link;
+    double *real; /* entries of L + U as far as no frequency has reached them; 1 / diagonal of the first states */
     int32_t *same; /* whether a chain has the numbers of the one before it */
 } work_t;
 
@@ -63,6 +73,12 @@ static inline void subtract_product(lanes_t *c, const lanes_t *a, const lanes_t 
 {
     c->re -= a->re * b->re - a->im * b->im;
     c->im -= a->re * b->im + a->im * b->re;
+}
+
+static inline void subtract_real_product(lanes_t *c, double a, const lanes_t *b)
+{
+    c->re -= a * b->re;
+    c->im -= a * b->im;
 }
 
 static inline lanes_t reciprocal(lanes_t a)
@@ -155,38 +171,54 @@ static vector_t eliminate_chains(const static_lu_t *s, const double *jacobian, v
     return worst;
 }
 
-/* The real part of entry p of A. */
-static inline double real_part(const static_lu_t *s, const double *jacobian, int32_t p)
+/* w->real <- A's real part and, of the states that come first, L + U. */
+static void eliminate_real(const static_lu_t *s, const double *jacobian, const work_t *w)
 {
-    return s->source[p] < 0 ? 0.0 : -jacobian[s->source[p]];
+    const int32_t *target = s->real_target;
+    for (int32_t p = 0; p < s->row[s->n]; p++) {
+        w->real[p] = s->source[p] < 0 ? 0.0 : -jacobian[s->source[p]];
+    }
+    for (int32_t k = 0; k < s->real; k++) {
+        const double inverse = 1.0 / w->real[s->diagonal[k]];
+        w->real[s->diagonal[k]] = inverse;
+        for (int32_t b = s->below[k]; b < s->below[k + 1]; b++) {
+            const double factor = w->real[s->below_entry[b]] * inverse;
+            w->real[s->below_entry[b]] = factor;
+            for (int32_t q = s->diagonal[k] + 1; q < s->row[k + 1]; q++) {
+                w->real[*target++] -= factor * w->real[q];
+            }
+        }
+    }
 }
 
 /* A's diagonal in row i, after the chains. */
-static inline lanes_t diagonal_entry(const static_lu_t *s, const double *jacobian, vector_t omega,
-                                     const lanes_t *reaction, int32_t i)
+static inline lanes_t diagonal_entry(const static_lu_t *s, double real, vector_t omega, const lanes_t *reaction,
+                                     int32_t i)
 {
-    const double real = real_part(s, jacobian, s->diagonal[i]);
     return (lanes_t){real - reaction[i].re, s->mass[i] * omega - reaction[i].im};
 }
 
-/* lu <- L + U (L with a unit diagonal) of the rows above the current's, inverse <- 1 / diagonal of U. */
-static void factorise(const static_lu_t *s, const double *jacobian, vector_t omega, const work_t *w)
+/* lu <- L + U (L with a unit diagonal) of the rows above the current's, inverse <- 1 / diagonal of U. What a state
+ * changes is changed at once, while its row of U is near. */
+static void factorise(const static_lu_t *s, vector_t omega, const work_t *w)
 {
     const int32_t *target = s->target;
-    for (int32_t i = 0; i < s->n - 1; i++) {
-        for (int32_t p = s->row[i]; p < s->row[i + 1]; p++) {
-            w->lu[p] = (lanes_t){(vector_t){0} + real_part(s, jacobian, p), {0}};
+    for (int32_t i = s->real; i < s->n - 1; i++) {
+        w->lu[s->diagonal[i]] = diagonal_entry(s, w->real[s->diagonal[i]], omega, w->reaction, i);
+    }
+    for (int32_t k = s->real; k < s->n - 1; k++) {
+        for (int32_t f = s->fresh[k]; f < s->fresh[k + 1]; f++) {
+            w->lu[s->fresh_entry[f]] = (lanes_t){(vector_t){0} + w->real[s->fresh_entry[f]], {0}};
         }
-        w->lu[s->diagonal[i]] = diagonal_entry(s, jacobian, omega, w->reaction, i);
-        for (int32_t p = s->row[i]; p < s->diagonal[i]; p++) {
-            const int32_t pivot = s->column[p];
-            const lanes_t factor = multiply(w->lu[p], w->inverse[pivot]);
-            w->lu[p] = factor;
-            for (int32_t q = s->diagonal[pivot] + 1; q < s->row[pivot + 1]; q++) {
+        const lanes_t inverse = reciprocal(w->lu[s->diagonal[k]]);
+        w->inverse[k] = inverse;
+        for (int32_t b = s->below[k]; b < s->below[k + 1]; b++) {
+            const lanes_t factor = multiply(w->lu[s->below_entry[b]], inverse);
+            w->lu[s->below_entry[b]] = factor;
+            for (int32_t q = s->diagonal[k] + 1; q < s->row[k + 1]; q++) {
                 subtract_product(&w->lu[*target++], &factor, &w->lu[q]);
             }
         }
-        w->inverse[i] = reciprocal(w->lu[s->diagonal[i]]);
     }
 }
 
@@ -195,7 +227,11 @@ static void substitute_forward(const static_lu_t *s, const work_t *w, lanes_t *x
 {
     for (int32_t i = 0; i < s->n - 1; i++) {
         for (int32_t p = s->row[i]; p < s->diagonal[i]; p++) {
-            subtract_product(&x[i], &w->lu[p], &x[s->column[p]]);
+            if (s->column[p] < s->real) {
+                subtract_real_product(&x[i], w->real[p], &x[s->column[p]]);
+            } else {
+                subtract_product(&x[i], &w->lu[p], &x[s->column[p]]);
+            }
         }
     }
 }
@@ -203,11 +239,17 @@ static void substitute_forward(const static_lu_t *s, const work_t *w, lanes_t *x
 /* x <- U^-1 x for the rows above the current's, whose value is given. */
 static void substitute_backward(const static_lu_t *s, const work_t *w, lanes_t *x)
 {
-    for (int32_t i = s->n - 2; i >= 0; i--) {
+    for (int32_t i = s->n - 2; i >= s->real; i--) {
         for (int32_t p = s->diagonal[i] + 1; p < s->row[i + 1]; p++) {
             subtract_product(&x[i], &w->lu[p], &x[s->column[p]]);
         }
         x[i] = multiply(x[i], w->inverse[i]);
+    }
+    for (int32_t i = s->real - 1; i >= 0; i--) {
+        for (int32_t p = s->diagonal[i] + 1; p < s->row[i + 1]; p++) {
+            subtract_real_product(&x[i], w->real[p], &x[s->column[p]]);
+        }
+        x[i] = (lanes_t){x[i].re * w->real[s->diagonal[i]], x[i].im * w->real[s->diagonal[i]]};
     }
 }
 
@@ -216,7 +258,8 @@ static vector_t residual(const static_lu_t *s, const double *jacobian, vector_t 
 {
     vector_t worst = {0};
     for (int32_t i = 0; i < s->n - 1; i++) {
-        const lanes_t diagonal = diagonal_entry(s, jacobian, omega, w->reaction, i);
+        const int32_t source = s->source[s->diagonal[i]];
+        const lanes_t diagonal = diagonal_entry(s, source < 0 ? 0.0 : -jacobian[source], omega, w->reaction, i);
         lanes_t rest = {{0}, {0}};
         subtract_product(&rest, &diagonal, &w->x[i]);
         vector_t size = magnitude(diagonal) * magnitude(w->x[i]) + 1e-300;
@@ -250,7 +293,7 @@ static lanes_t solve(const static_lu_t *s, const double *jacobian, const double 
     const vector_t inner = eliminate_chains(s, jacobian, omega, w);
     memset(w->x, 0, (size_t)s->n * sizeof *w->x);
     w->x[s->n - 1].re += 1.0;
-    factorise(s, jacobian, omega, w);
+    factorise(s, omega, w);
     substitute_backward(s, w, w->x);
     vector_t worst = residual(s, jacobian, omega, w);
     if (exceeds(worst, REFINE_ABOVE)) {
@@ -272,21 +315,23 @@ static lanes_t solve(const static_lu_t *s, const double *jacobian, const double 
 }
 
 /* jacobian [samples][n_jacobian], voltage [samples][observed_states], omega [groups * LANES]; z_re, z_im, error
- * [samples][groups * LANES]. work, aligned like a vector_t, has room for the entries of L + U, 4 n, 2 links + 1 lanes_t
- * and after them one int32_t for each chain. */
+ * [samples][groups * LANES]. work, aligned like a vector_t, has room for the entries of L + U, 4 n, 2 links + 1 lanes_t,
+ * after them one double for each entry and one int32_t for each chain. */
 void static_lu_impedance(const static_lu_t *s, int32_t samples, int32_t n_jacobian, const double *jacobian,
                          const double *voltage, int32_t groups, const double *omega, lanes_t *work, double *z_re,
                          double *z_im, double *error)
 {
     lanes_t *vectors = work + s->row[s->n];
     const int64_t n = s->n;
+    double *real = (double *)(vectors + 4 * n + 2 * s->links + 1);
     const work_t w = {work, vectors, vectors + n, vectors + 2 * n, vectors + 3 * n, vectors + 4 * n,
-                      (int32_t *)(vectors + 4 * n + 2 * s->links + 1)};
+                      real, (int32_t *)(real + s->row[n])};
     for (int32_t j = 0; j < samples; j++) {
         const double *values = jacobian + (int64_t)j * n_jacobian;
         for (int32_t k = 1; k < s->chains; k++) {
             w.same[k] = same_chain(s, k - 1, k, values);
         }
+        eliminate_real(s, values, &w);
         for (int32_t g = 0; g < groups; g++) {
             const int64_t at = ((int64_t)j * groups + g) * LANES;
             vector_t frequency, worst;

@@ -26,14 +26,14 @@ Complexes = NDArray[np.complex128]
 NUMPY_SAMPLES = 16  # at once, to stay near the cache
 
 _ARRAYS = (
-    *("row", "column", "diagonal", "source", "target", "mass", "beside", "beside_column", "beside_source"),
-    *("root", "link", "link_mass", "observed"),
+    *("row", "column", "diagonal", "source", "below", "below_entry", "real_target", "target", "fresh", "fresh_entry"),
+    *("mass", "beside", "beside_column", "beside_source", "root", "link", "link_mass", "observed"),
 )
 
 
 class _Struct(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("n", "chains", "links", "observed_states")),
+        *((name, ctypes.c_int32) for name in ("n", "real", "chains", "links", "observed_states")),
         *((name, ctypes.c_void_p) for name in _ARRAYS),
     )
 
@@ -99,10 +99,11 @@ class StaticSolver:
         jacobian = np.ascontiguousarray(jacobian)
         observed = np.ascontiguousarray(voltage[:, plan.order[plan.observed]])
         chains, links = plan.link_mass.shape
-        work = _aligned((len(plan.column) + 4 * len(plan.order) + 2 * links + 1) * 2 * LANES + chains)
+        entries = len(plan.column)
+        work = _aligned((entries + 4 * len(plan.order) + 2 * links + 1) * 2 * LANES + entries + chains)
         re, im, error = (np.empty((samples, groups * LANES)) for _ in range(3))
         arrays = (getattr(plan, name).ctypes.data for name in _ARRAYS)
-        struct = _Struct(len(plan.order), chains, links, len(plan.observed), *arrays)
+        struct = _Struct(len(plan.order), plan.real, chains, links, len(plan.observed), *arrays)
         self._function(
             ctypes.byref(struct), samples, jacobian.shape[1], jacobian.ctypes.data, observed.ctypes.data,
             groups, padded.ctypes.data, work.ctypes.data, re.ctypes.data, im.ctypes.data, error.ctypes.data,
@@ -185,16 +186,15 @@ def _eliminate_chains(plan: Schedule, jacobian: Floats, omega: Floats) -> tuple[
 
 def _factorise(plan: Schedule, A: Complexes) -> tuple[Complexes, Complexes]:
     lu, inverse = A.copy(), np.empty((len(plan.order), *A.shape[1:]), complex)
-    row, column, diagonal, done = plan.row.tolist(), plan.column.tolist(), plan.diagonal.tolist(), 0
-    for i in range(len(diagonal) - 1):
-        for p in range(row[i], diagonal[i]):
-            pivot = column[p]
-            lu[p] *= inverse[pivot]
-            upper = slice(diagonal[pivot] + 1, row[pivot + 1])
-            count = upper.stop - upper.start
-            lu[plan.target[done : done + count]] -= lu[p] * lu[upper]
-            done += count
-        np.divide(1.0, lu[diagonal[i]], out=inverse[i])
+    row, diagonal, below, done = plan.row.tolist(), plan.diagonal.tolist(), plan.below.tolist(), 0
+    target = np.concatenate([plan.real_target, plan.target])
+    for k in range(len(diagonal) - 1):
+        np.divide(1.0, lu[diagonal[k]], out=inverse[k])
+        upper = slice(diagonal[k] + 1, row[k + 1])
+        for p in plan.below_entry[below[k] : below[k + 1]].tolist():
+            lu[p] *= inverse[k]
+            lu[target[done : done + upper.stop - upper.start]] -= lu[p] * lu[upper]
+            done += upper.stop - upper.start
     return lu, inverse
 
 
