@@ -15,7 +15,7 @@ import casadi
 import numpy as np
 from numpy.typing import NDArray
 
-from eishil.cell.compiler import shared_library
+from eishil.cell.batch_function import BatchFunction
 from eishil.cell.mesh import Mesh
 from eishil.cell.parameters import INPUTS, discretised
 from eishil.cell.schedule import Pattern
@@ -82,31 +82,30 @@ class Local:
 class Linearisation:
     """Two casadi functions, y0(p) and (F, V, J, dV/dy)(y, p), and the pattern of J; all of it pickles."""
 
-    initial_state_function: Any
-    local_function: Any
+    initial_state_function: BatchFunction
+    local_function: BatchFunction
     pattern: Pattern
     constants: tuple[str, ...] = ()
 
     def initial_state(self, p: Floats) -> Floats:
         """PyBaMM's initial conditions y0 (S, n) for the parameters p (S, inputs)."""
-        return _evaluate(self.initial_state_function, p)[0]
+        return self.initial_state_function(p)[0]
 
     def local(self, y: Floats, p: Floats) -> Local:
         """Residual, voltage and derivatives at the states y (S, n)."""
-        return Local(*_evaluate(self.local_function, y, p))
+        return Local(*self.local_function(y, p))
 
     def compiled(self) -> Linearisation:
-        """The same with machine code for the Jacobian, or this object when it cannot be compiled.
+        """The same with machine code for both functions, where they can be compiled.
 
         Compiling DFN on the default mesh takes half a minute and makes `local` two to three times as fast: it pays for
         large data sets. What was compiled is kept (see `compiler.cache_directory`).
         """
-        generator = casadi.CodeGenerator("local.c", {"with_header": False})
-        generator.add(self.local_function)
-        library = shared_library(generator.dump(), "-O1")
-        if library is None:
-            return self
-        return replace(self, local_function=casadi.external("local", str(library)))
+        return replace(
+            self,
+            initial_state_function=self.initial_state_function.compiled(),
+            local_function=self.local_function.compiled(),
+        )
 
 
 @cache
@@ -147,7 +146,7 @@ def differentiate(discrete: Any, names: tuple[str, ...], held: Indices | None = 
         observed=observed,
     )
     initial_state = _expanded(casadi.Function("initial_state", [p], [casadi.densify(start)]))
-    return Linearisation(initial_state, local, pattern)
+    return Linearisation(BatchFunction(initial_state), BatchFunction(local), pattern)
 
 
 def _local(model: Any, current_scale_A: float) -> tuple[Any, Any, NDArray[np.int32]]:
@@ -175,24 +174,6 @@ def _expanded(function: Any) -> Any:
         return function.expand()
     except RuntimeError:
         return function
-
-
-def _evaluate(function: Any, *arguments: Floats) -> list[Floats]:
-    """Results (S, size) of a casadi function for arguments (S, size), without casadi's matrix conversions.
-
-    They would cost five times the evaluation.
-    """
-    samples = len(arguments[0])
-    rows = [np.ascontiguousarray(argument, float) for argument in arguments]
-    results = [np.zeros((samples, function.nnz_out(i))) for i in range(function.n_out())]
-    buffer, trigger = function.buffer()
-    for k in range(samples):
-        for i, argument in enumerate(rows):
-            buffer.set_arg(i, memoryview(argument[k]))
-        for i, result in enumerate(results):
-            buffer.set_res(i, memoryview(result[k]))
-        trigger()
-    return results
 
 
 def _mass(discrete: Any) -> Floats:

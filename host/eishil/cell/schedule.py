@@ -4,16 +4,16 @@ What makes PyBaMM's matrices cheap is found in their pattern. States that the vo
 others, are left out. A particle's cells below its surface are a *chain*: each touches its two neighbours and nothing
 else, so that a chain is eliminated as a continued fraction and leaves one number on the diagonal of its root. The rest
 is ordered by Markowitz's rule (Management Science 3, 1957, 255-269), pivots on the diagonal, on the pattern as it is:
-columns of a mean are full where rows are not. Algebraic states whose turn comes before the frequency has reached their
-rows and columns go first: they are eliminated in real numbers, once for all frequencies. The current comes last; it
-drives the others and is not eliminated.
+columns of a mean are full where rows are not. Algebraic states that leave no new entries go before all of them: no
+frequency has reached their rows and columns, so that they are eliminated in real numbers, once for all frequencies. The
+current comes last; it drives the others and is not eliminated.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,10 +62,16 @@ class Schedule:
     source: Ints
     below: Ints
     below_entry: Ints
+    below_row: Ints
     real_target: Ints
     target: Ints
+    target_slot: Ints
     fresh: Ints
     fresh_entry: Ints
+    fresh_diagonal: Ints
+    fresh_row: Ints
+    slot: Ints
+    slots: int
     beside: Ints
     beside_column: Ints
     beside_source: Ints
@@ -77,9 +83,12 @@ class Schedule:
 
 @dataclass(frozen=True)
 class _Filled:
-    """Order of elimination and, for each state, those of its row that come later (in U) and earlier (in L)."""
+    """Order of elimination, the first `real` in real numbers; of each state those of its row that come later (in U)
+    and earlier (in L).
+    """
 
     order: list[int]
+    real: int
     upper: dict[int, set[int]]
     lower: dict[int, set[int]]
 
@@ -89,9 +98,9 @@ def schedule(pattern: Pattern) -> Schedule:
     source = _sources(pattern)
     chains = _chains(pattern, source)
     inner = {state for chain in chains for state in chain[:-1]}
-    filled = _eliminate(pattern, source, {pattern.current, *itertools.chain(*source)} - inner)
-    real = _real(filled, set(np.flatnonzero(pattern.mass).tolist()) | {chain[-1] for chain in chains})
-    order = [*real, *(state for state in filled.order if state not in set(real))]
+    states = {pattern.current, *itertools.chain(*source)} - inner
+    filled = _eliminate(pattern, source, states, varying={chain[-1] for chain in chains})
+    order = filled.order
     place = {state: i for i, state in enumerate(order)}
     links = [[(source[a, a], source[a, b], source[b, a]) for a, b in itertools.pairwise(chain)] for chain in chains]
     length = len(links[0]) if links else 0
@@ -99,9 +108,9 @@ def schedule(pattern: Pattern) -> Schedule:
     observed = range(pattern.n) if pattern.observed is None else pattern.observed
     return Schedule(
         order=_ints(order),
-        real=len(real),
+        real=filled.real,
         mass=pattern.mass[order],
-        **_entries(filled, order, len(real), numbered),
+        **_entries(filled, numbered),
         root=_ints(place[chain[-1]] for chain in chains),
         link=np.array(links, np.int32).reshape(len(chains), length, 3),
         link_mass=pattern.mass[np.array([chain[:-1] for chain in chains], int).reshape(len(chains), length)],
@@ -109,9 +118,10 @@ def schedule(pattern: Pattern) -> Schedule:
     )
 
 
-def _entries(filled: _Filled, order: list[int], real: int, source: dict[tuple[int, int], int]) -> dict[str, Ints]:
+def _entries(filled: _Filled, source: dict[tuple[int, int], int]) -> dict[str, Any]:
     """The fields of a schedule that tell where entries lie and what is done to them."""
-    place, n = {state: i for i, state in enumerate(order)}, len(order)
+    order, real, n = filled.order, filled.real, len(filled.order)
+    place = {state: i for i, state in enumerate(order)}
     lower, upper = ([sorted(place[k] for k in side[state]) for state in order] for side in (filled.lower, filled.upper))
     rows = [[*before, i, *after] for i, (before, after) in enumerate(zip(lower, upper, strict=True))]
     entries = [(i, j) for i, row in enumerate(rows) for j in row]
@@ -122,13 +132,9 @@ def _entries(filled: _Filled, order: list[int], real: int, source: dict[tuple[in
             under[k].append(i)
     updates = [[(i, j) for i in under[k] for j in upper[k]] for k in range(n)]
     beside = [[(j, source[i, j]) for j in row if j != i and (i, j) in source] for i, row in enumerate(rows)]
-    seen = {(i, i) for i in range(n)}
-    fresh: list[list[int]] = [[] for _ in order]
-    for k in range(real, n):
-        for entry in (*((k, j) for j in upper[k]), *((i, k) for i in under[k]), *updates[k]):
-            if entry not in seen:
-                seen.add(entry)
-                fresh[k].append(index[entry])
+    fresh, slot, slots = _front(upper, under, real)
+    beside_fresh = [[index[i, j] for i, j in found if i != j] for found in fresh]
+    diagonal_fresh = [[i for i, j in found if i == j] for found in fresh]
     return {
         "row": _starts(rows),
         "column": _ints(j for _, j in entries),
@@ -136,14 +142,41 @@ def _entries(filled: _Filled, order: list[int], real: int, source: dict[tuple[in
         "source": _ints(source.get(entry, -1) for entry in entries),
         "below": _starts(under),
         "below_entry": _ints(index[i, k] for k in range(n) for i in under[k]),
+        "below_row": _ints(i for rows_under in under for i in rows_under),
         "real_target": _ints(index[entry] for k in range(real) for entry in updates[k]),
         "target": _ints(index[entry] for k in range(real, n) for entry in updates[k]),
-        "fresh": _starts(fresh),
-        "fresh_entry": _ints(itertools.chain(*fresh)),
+        "target_slot": _ints(slot[entry] for k in range(real, n) for entry in updates[k]),
+        "fresh": _starts(beside_fresh),
+        "fresh_entry": _ints(itertools.chain(*beside_fresh)),
+        "fresh_diagonal": _starts(diagonal_fresh),
+        "fresh_row": _ints(itertools.chain(*diagonal_fresh)),
+        "slot": _ints(slot.get(entry, -1) for entry in entries),
+        "slots": slots,
         "beside": _starts(beside),
         "beside_column": _ints(j for row in beside for j, _ in row),
         "beside_source": _ints(k for row in beside for _, k in row),
     }
+
+
+def _front(
+    upper: list[list[int]], under: list[list[int]], real: int
+) -> tuple[list[list[tuple[int, int]]], dict[tuple[int, int], int], int]:
+    """Which entries each state is the first to need, where each of them waits for its turn, and how many places that
+    takes: a place is free again when its row or column has been eliminated.
+    """
+    fresh: list[list[tuple[int, int]]] = [[] for _ in upper]
+    slot: dict[tuple[int, int], int] = {}
+    free: list[int] = []
+    slots = 0
+    for k in range(real, len(upper) - 1):
+        own = [(k, k), *((k, j) for j in upper[k]), *((i, k) for i in under[k])]
+        for entry in (*own, *((i, j) for i in under[k] for j in upper[k])):
+            if entry not in slot:
+                fresh[k].append(entry)
+                slot[entry] = free.pop() if free else slots
+                slots = max(slots, slot[entry] + 1)
+        free += [slot[entry] for entry in own]
+    return fresh, slot, slots
 
 
 def _ints(values: Iterable[int]) -> Ints:
@@ -171,23 +204,6 @@ def _sources(pattern: Pattern) -> dict[tuple[int, int], int]:
         needed |= found
         waiting += found
     return {(i, j): k for i in sorted(needed - {pattern.current}) for j, k in rows[i]}
-
-
-def _real(filled: _Filled, varying: set[int]) -> list[int]:
-    """States, but for the last, that no frequency has reached at their turn; `varying` have one on their diagonal.
-
-    They and what is eliminated before them do not touch, so that they may go first and nothing else changes.
-    """
-    real: list[int] = []
-    reached = set(varying)
-    late: set[int] = set()
-    for state in filled.order[:-1]:
-        if state in reached or filled.lower[state] & late:
-            late.add(state)
-            reached |= filled.upper[state]
-        else:
-            real.append(state)
-    return real
 
 
 def _neighbours(source: dict[tuple[int, int], int], n: int) -> tuple[Sets, Sets]:
@@ -222,27 +238,33 @@ def _path(first: int, touches: Sets, kept: set[int]) -> list[int]:
     return path
 
 
-def _eliminate(pattern: Pattern, source: dict[tuple[int, int], int], states: set[int]) -> _Filled:
-    """Order of `states`, the current being the last, and what their rows hold then."""
+def _eliminate(pattern: Pattern, source: dict[tuple[int, int], int], states: set[int], varying: set[int]) -> _Filled:
+    """Order of `states`, the current being the last. The frequency is in the diagonals of what has a mass or varies."""
     columns, rows = _neighbours(source, pattern.n)
     left = states - {pattern.current}
     for neighbours in (*columns, *rows):
         neighbours &= states
-    diagonal = {i for i, j in source if i == j} | set(np.flatnonzero(pattern.mass).tolist())
-    order: list[int] = []
-    upper: dict[int, set[int]] = {}
-    lower: dict[int, set[int]] = {state: set() for state in states}
-    while left:
-        # What has no diagonal gets one from others, or stays for the pivoting solver to deal with.
-        able = left & diagonal or left
-        pivot = min(able, key=lambda s: (len(columns[s]) * len(rows[s]), len(columns[s]) + len(rows[s]), s))
+    massive = set(np.flatnonzero(pattern.mass).tolist())
+    diagonal = {i for i, j in source if i == j} | massive
+    filled = _Filled([], 0, {pattern.current: set()}, {state: set() for state in states})
+
+    def eliminate(pivot: int) -> None:
         left.remove(pivot)
-        order.append(pivot)
-        upper[pivot] = columns[pivot]
+        filled.order.append(pivot)
+        filled.upper[pivot] = columns[pivot]
         for i in rows[pivot]:
-            lower[i].add(pivot)
+            filled.lower[i].add(pivot)
             columns[i] = (columns[i] | columns[pivot]) - {pivot, i}
         for j in columns[pivot]:
             rows[j] = (rows[j] | rows[pivot]) - {pivot, j}
-        diagonal |= rows[pivot] & columns[pivot]
-    return _Filled([*order, pattern.current], upper | {pattern.current: set()}, lower)
+        diagonal.update(rows[pivot] & columns[pivot])
+
+    for state in sorted((left & diagonal) - massive - varying):
+        if all(columns[state] <= columns[i] | {i} for i in rows[state]):
+            eliminate(state)
+    real = len(filled.order)
+    while left:
+        # What has no diagonal gets one from others, or stays for the pivoting solver to deal with.
+        able = left & diagonal or left
+        eliminate(min(able, key=lambda s: (len(columns[s]) * len(rows[s]), len(columns[s]) + len(rows[s]), s)))
+    return replace(filled, order=[*filled.order, pattern.current], real=real)

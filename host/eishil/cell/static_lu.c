@@ -3,6 +3,7 @@
  * The pattern of L + U and every update of the elimination are known beforehand (schedule.py), so that the same
  * schedule runs over LANES frequencies side by side. States that no frequency has reached are eliminated before, in
  * real numbers and once. The current is the last state; x is driven by a unit of it. The caller judges each answer by its componentwise backward error (Oettli, Prager: Numerische Mathematik 6, 1964, 405). */
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -18,17 +19,22 @@ typedef struct {
 
 /* Row i of L + U holds the entries row[i]..row[i+1]-1, columns ascending, its diagonal at diagonal[i]. source is the
  * entry's position in the Jacobian's values, or -1 for fill. Row and column numbers are those after ordering. Column k
- * holds the entries below_entry[below[k]]..below_entry[below[k+1]-1] under its diagonal; target lists, in order of
- * execution, the entry that each update changes, real_target those of the states that come first. Entries beside the
- * diagonal that become complex do so when state k is eliminated: fresh_entry[fresh[k]].. Only diagonals of
- * A = j omega M - J are complex; what A has beside them is known row by row from beside (like row), beside_column and
- * beside_source.
+ * holds the entries below_entry[below[k]]..below_entry[below[k+1]-1], in the rows below_row, under its diagonal.
+ *
+ * A complex entry that is not yet eliminated waits in the front, at its slot, which later ones use again: so all that is
+ * changed stays in the nearest cache. It comes there when state k needs it, from fresh_entry[fresh[k]].., or as the
+ * diagonal of row fresh_row[fresh_diagonal[k]]... target_slot lists, in order of execution, the slot that each update
+ * changes, real_target the entry that each update changes of the states that are eliminated in real numbers.
+ *
+ * Only diagonals of A = j omega M - J are complex; what A has beside them is known row by row from beside (like row),
+ * beside_column and beside_source.
  *
  * Chain k ends at the row root[k]. Its link i has three positions in the Jacobian's values: its diagonal, its row's
  * entry for the next link (or the root), and the next one's entry for it. */
 typedef struct {
     int32_t n;
     int32_t real;
+    int32_t slots;
     int32_t chains;
     int32_t links;
     int32_t observed_states;
@@ -38,10 +44,14 @@ typedef struct {
     const int32_t *source;
     const int32_t *below;
     const int32_t *below_entry;
+    const int32_t *below_row;
     const int32_t *real_target;
-    const int32_t *target;
+    const int32_t *target_slot;
     const int32_t *fresh;
     const int32_t *fresh_entry;
+    const int32_t *fresh_diagonal;
+    const int32_t *fresh_row;
+    const int32_t *slot;
     const double *mass;
     const int32_t *beside;
     const int32_t *beside_column;
@@ -54,8 +64,9 @@ typedef struct {
 
 /* Places in the caller's memory. reaction is what the chains leave on the diagonal. */
 typedef struct {
-    lanes_t *lu;
-    lanes_t *inverse;
+    lanes_t *front;
+    lanes_t *upper; /* U beside its diagonal, at its entries' places */
+    lanes_t *inverse; /* 1 / diagonal of U */
     lanes_t *reaction;
     lanes_t *x;
     lanes_t *r;
@@ -198,39 +209,43 @@ static inline lanes_t diagonal_entry(const static_lu_t *s, double real, vector_t
     return (lanes_t){real - reaction[i].re, s->mass[i] * omega - reaction[i].im};
 }
 
-/* lu <- L + U (L with a unit diagonal) of the rows above the current's, inverse <- 1 / diagonal of U. What a state
- * changes is changed at once, while its row of U is near. */
-static void factorise(const static_lu_t *s, vector_t omega, const work_t *w)
+/* The complex entries that are needed for state k and for none before. */
+static void enter_front(const static_lu_t *s, vector_t omega, const work_t *w, int32_t k)
 {
-    const int32_t *target = s->target;
-    for (int32_t i = s->real; i < s->n - 1; i++) {
-        w->lu[s->diagonal[i]] = diagonal_entry(s, w->real[s->diagonal[i]], omega, w->reaction, i);
+    for (int32_t f = s->fresh[k]; f < s->fresh[k + 1]; f++) {
+        const int32_t p = s->fresh_entry[f];
+        w->front[s->slot[p]] = (lanes_t){(vector_t){0} + w->real[p], {0}};
     }
-    for (int32_t k = s->real; k < s->n - 1; k++) {
-        for (int32_t f = s->fresh[k]; f < s->fresh[k + 1]; f++) {
-            w->lu[s->fresh_entry[f]] = (lanes_t){(vector_t){0} + w->real[s->fresh_entry[f]], {0}};
-        }
-        const lanes_t inverse = reciprocal(w->lu[s->diagonal[k]]);
-        w->inverse[k] = inverse;
-        for (int32_t b = s->below[k]; b < s->below[k + 1]; b++) {
-            const lanes_t factor = multiply(w->lu[s->below_entry[b]], inverse);
-            w->lu[s->below_entry[b]] = factor;
-            for (int32_t q = s->diagonal[k] + 1; q < s->row[k + 1]; q++) {
-                subtract_product(&w->lu[*target++], &factor, &w->lu[q]);
-            }
-        }
+    for (int32_t f = s->fresh_diagonal[k]; f < s->fresh_diagonal[k + 1]; f++) {
+        const int32_t i = s->fresh_row[f], p = s->diagonal[i];
+        w->front[s->slot[p]] = diagonal_entry(s, w->real[p], omega, w->reaction, i);
     }
 }
 
-/* x <- L^-1 x for the rows above the current's. */
-static void substitute_forward(const static_lu_t *s, const work_t *w, lanes_t *x)
+/* w->upper and w->inverse <- U of the rows above the current's; r, where it is not NULL, <- L^-1 r. */
+static void eliminate(const static_lu_t *s, vector_t omega, const work_t *w, lanes_t *r)
 {
-    for (int32_t i = 0; i < s->n - 1; i++) {
-        for (int32_t p = s->row[i]; p < s->diagonal[i]; p++) {
-            if (s->column[p] < s->real) {
-                subtract_real_product(&x[i], w->real[p], &x[s->column[p]]);
-            } else {
-                subtract_product(&x[i], &w->lu[p], &x[s->column[p]]);
+    const int32_t *target = s->target_slot;
+    for (int32_t b = 0, k = 0; r != NULL && k < s->real; k++) {
+        for (; b < s->below[k + 1]; b++) {
+            subtract_real_product(&r[s->below_row[b]], w->real[s->below_entry[b]], &r[k]);
+        }
+    }
+    for (int32_t k = s->real; k < s->n - 1; k++) {
+        enter_front(s, omega, w, k);
+        const int32_t first = s->diagonal[k] + 1, end = s->row[k + 1];
+        for (int32_t q = first; q < end; q++) {
+            w->upper[q] = w->front[s->slot[q]];
+        }
+        const lanes_t inverse = reciprocal(w->front[s->slot[first - 1]]);
+        w->inverse[k] = inverse;
+        for (int32_t b = s->below[k]; b < s->below[k + 1]; b++) {
+            const lanes_t factor = multiply(w->front[s->slot[s->below_entry[b]]], inverse);
+            for (int32_t q = first; q < end; q++) {
+                subtract_product(&w->front[*target++], &factor, &w->upper[q]);
+            }
+            if (r != NULL) {
+                subtract_product(&r[s->below_row[b]], &factor, &r[k]);
             }
         }
     }
@@ -241,7 +256,7 @@ static void substitute_backward(const static_lu_t *s, const work_t *w, lanes_t *
 {
     for (int32_t i = s->n - 2; i >= s->real; i--) {
         for (int32_t p = s->diagonal[i] + 1; p < s->row[i + 1]; p++) {
-            subtract_product(&x[i], &w->lu[p], &x[s->column[p]]);
+            subtract_product(&x[i], &w->upper[p], &x[s->column[p]]);
         }
         x[i] = multiply(x[i], w->inverse[i]);
     }
@@ -293,11 +308,11 @@ static lanes_t solve(const static_lu_t *s, const double *jacobian, const double 
     const vector_t inner = eliminate_chains(s, jacobian, omega, w);
     memset(w->x, 0, (size_t)s->n * sizeof *w->x);
     w->x[s->n - 1].re += 1.0;
-    factorise(s, omega, w);
+    eliminate(s, omega, w, NULL);
     substitute_backward(s, w, w->x);
     vector_t worst = residual(s, jacobian, omega, w);
     if (exceeds(worst, REFINE_ABOVE)) {
-        substitute_forward(s, w, w->r);
+        eliminate(s, omega, w, w->r);
         substitute_backward(s, w, w->r);
         for (int32_t i = 0; i < s->n; i++) {
             w->x[i].re += w->r[i].re;
@@ -315,16 +330,17 @@ static lanes_t solve(const static_lu_t *s, const double *jacobian, const double 
 }
 
 /* jacobian [samples][n_jacobian], voltage [samples][observed_states], omega [groups * LANES]; z_re, z_im, error
- * [samples][groups * LANES]. work, aligned like a vector_t, has room for the entries of L + U, 4 n, 2 links + 1 lanes_t,
- * after them one double for each entry and one int32_t for each chain. */
+ * [samples][groups * LANES]. work, aligned like a vector_t, has room for the entries of L + U, 4 n, 2 links + 1 lanes_t
+ * and the front, and after them for one double for each entry and one int32_t for each chain. */
 void static_lu_impedance(const static_lu_t *s, int32_t samples, int32_t n_jacobian, const double *jacobian,
                          const double *voltage, int32_t groups, const double *omega, lanes_t *work, double *z_re,
                          double *z_im, double *error)
 {
     lanes_t *vectors = work + s->row[s->n];
     const int64_t n = s->n;
-    double *real = (double *)(vectors + 4 * n + 2 * s->links + 1);
-    const work_t w = {work, vectors, vectors + n, vectors + 2 * n, vectors + 3 * n, vectors + 4 * n,
+    lanes_t *front = vectors + 4 * n + 2 * s->links + 1;
+    double *real = (double *)(front + s->slots);
+    const work_t w = {front, work, vectors, vectors + n, vectors + 2 * n, vectors + 3 * n, vectors + 4 * n,
                       real, (int32_t *)(real + s->row[n])};
     for (int32_t j = 0; j < samples; j++) {
         const double *values = jacobian + (int64_t)j * n_jacobian;

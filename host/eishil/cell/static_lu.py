@@ -26,14 +26,15 @@ Complexes = NDArray[np.complex128]
 NUMPY_SAMPLES = 16  # at once, to stay near the cache
 
 _ARRAYS = (
-    *("row", "column", "diagonal", "source", "below", "below_entry", "real_target", "target", "fresh", "fresh_entry"),
-    *("mass", "beside", "beside_column", "beside_source", "root", "link", "link_mass", "observed"),
+    *("row", "column", "diagonal", "source", "below", "below_entry", "below_row", "real_target", "target_slot"),
+    *("fresh", "fresh_entry", "fresh_diagonal", "fresh_row", "slot", "mass"),
+    *("beside", "beside_column", "beside_source", "root", "link", "link_mass", "observed"),
 )
 
 
 class _Struct(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("n", "real", "chains", "links", "observed_states")),
+        *((name, ctypes.c_int32) for name in ("n", "real", "slots", "chains", "links", "observed_states")),
         *((name, ctypes.c_void_p) for name in _ARRAYS),
     )
 
@@ -100,10 +101,10 @@ class StaticSolver:
         observed = np.ascontiguousarray(voltage[:, plan.order[plan.observed]])
         chains, links = plan.link_mass.shape
         entries = len(plan.column)
-        work = _aligned((entries + 4 * len(plan.order) + 2 * links + 1) * 2 * LANES + entries + chains)
+        work = _aligned((entries + 4 * len(plan.order) + 2 * links + 1 + plan.slots) * 2 * LANES + entries + chains)
         re, im, error = (np.empty((samples, groups * LANES)) for _ in range(3))
         arrays = (getattr(plan, name).ctypes.data for name in _ARRAYS)
-        struct = _Struct(len(plan.order), plan.real, chains, links, len(plan.observed), *arrays)
+        struct = _Struct(len(plan.order), plan.real, plan.slots, chains, links, len(plan.observed), *arrays)
         self._function(
             ctypes.byref(struct), samples, jacobian.shape[1], jacobian.ctypes.data, observed.ctypes.data,
             groups, padded.ctypes.data, work.ctypes.data, re.ctypes.data, im.ctypes.data, error.ctypes.data,
