@@ -129,3 +129,48 @@ def test_an_error_inside_a_particle_is_seen() -> None:
     dense[8, 8] = np.nan
     _, error = StaticSolver(plan).impedance(values_of(dense)[None], np.ones((1, 26)), 2 * np.pi * FREQUENCY_HZ)
     assert np.isnan(error).all()
+
+
+def test_what_the_voltage_does_not_hang_on_is_left_out() -> None:
+    dense, mass = cell_like(np.random.default_rng(2))
+    more = np.zeros((28, 28))
+    more[:26, :26] = dense
+    more[26, [3, 26]], more[27, [26, 27]] = (1.0, -1.0), (0.5, -2.0)  # both follow others, and none follows them
+    masses, observed = np.append(mass, [1.0, 0.0]), np.array([0, 2, 5], np.int32)
+    plan = schedule(pattern_of(more, masses, 5, observed))
+    assert set(plan.order) <= set(range(26))
+    voltage = np.zeros(28)
+    voltage[observed] = 1.0, -2.0, 0.5
+    z, _ = StaticSolver(plan).impedance(values_of(more)[None], voltage[None], 2 * np.pi * FREQUENCY_HZ)
+    np.testing.assert_allclose(z[0], dense_impedance(dense, mass, 5, voltage[:26]), rtol=1e-12)
+
+
+def small_pivot(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """J (12, 12) and mass; state 0 is algebraic, and eliminating it first loses six digits of the rest."""
+    dense = rng.standard_normal((12, 12)) - 5 * np.eye(12)
+    dense[0, 0] = 1e-6
+    return dense, np.append(0.0, np.ones(11))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_small_pivot_is_mended_by_refinement(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    dense, mass = small_pivot(np.random.default_rng(3))
+    pattern = pattern_of(dense, mass, 11)
+    plan = schedule(pattern)
+    assert plan.order[0] == 0 and plan.real == 1
+    if not compiled:
+        monkeypatch.setattr(static_lu, "shared_library", lambda *_: None)
+    voltage, omega = np.ones((1, 12)), 2 * np.pi * FREQUENCY_HZ
+    z, error, pivoted = checked_impedance(pattern, StaticSolver(plan), values_of(dense)[None], voltage, omega)
+    np.testing.assert_allclose(z[0], dense_impedance(dense, mass, 11, voltage[0]), rtol=1e-11)
+    assert not pivoted.any() and error.max() < 1e-14
+
+
+def test_the_current_is_last_even_where_others_have_no_diagonal() -> None:
+    dense = np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    pattern = pattern_of(dense, np.zeros(3), 2)
+    plan = schedule(pattern)
+    assert plan.order[-1] == 2
+    voltage, omega = np.array([[1.0, 1.0, 1.0]]), np.array([1.0])
+    z, _, pivoted = checked_impedance(pattern, StaticSolver(plan), values_of(dense)[None], voltage, omega)
+    assert z[0, 0] == pytest.approx(1.0) and pivoted[0]  # x_1 = -2, x_0 = 0 where the current is 1

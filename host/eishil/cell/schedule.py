@@ -49,8 +49,9 @@ class Pattern:
 class Schedule:
     """What static_lu.c executes; `order[i]` is the state that is eliminated as number i, the current being the last.
 
-    The fields up to `beside_source` are described there; those `real` states are eliminated first. Chains have one length, from a particle's centre outwards:
-    `root` (K,), `link` (K, length, 3), `link_mass` (K, length). `root` and `observed` are numbers in the order.
+    Fields are described in static_lu.h; `target` lists the updates by entry. Chains have one length, from a particle's
+    centre outwards: `root` (K,), `link` (K, length, 3), `link_mass` (K, length). `root` and `observed` are numbers in
+    the order.
     """
 
     order: Ints

@@ -1,6 +1,6 @@
 """Sparse linear systems (j omega M - J) x = b: one elimination schedule for all samples and frequencies.
 
-`static_lu.c` runs the schedule over eight frequencies side by side; without a C compiler numpy runs it over all
+`static_lu.c` runs the schedule over sixteen frequencies side by side; without a C compiler numpy runs it over all
 frequencies of several samples. Neither pivots, so every answer is judged by its componentwise backward error (Oettli,
 Prager: Numerische Mathematik 6, 1964, 405-409), and SuperLU with pivoting solves again what is not good enough.
 """
@@ -8,6 +8,7 @@ Prager: Numerische Mathematik 6, 1964, 405-409), and SuperLU with pivoting solve
 from __future__ import annotations
 
 import ctypes
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from scipy.sparse.linalg import splu
 from eishil.cell.compiler import shared_library
 from eishil.cell.schedule import Pattern, Schedule
 
-LANES = 8  # as in static_lu.c
+LANES = 16  # as in lanes.h
 BACKWARD_ERROR_LIMIT = 1e-11  # above it an answer is solved again with pivoting
 
 Floats = NDArray[np.float64]
@@ -100,17 +101,18 @@ class StaticSolver:
         jacobian = np.ascontiguousarray(jacobian)
         observed = np.ascontiguousarray(voltage[:, plan.order[plan.observed]])
         chains, links = plan.link_mass.shape
-        entries = len(plan.column)
-        work = _aligned((entries + 4 * len(plan.order) + 2 * links + 1 + plan.slots) * 2 * LANES + entries + chains)
+        entries, n = len(plan.column), len(plan.order)
+        lanes = _aligned((plan.slots + entries + 4 * n + links + 1) * 2 * LANES)
+        numbers, same = np.empty(entries + n + len(plan.beside_column) + plan.link.size), np.empty(chains, np.int32)
         re, im, error = (np.empty((samples, groups * LANES)) for _ in range(3))
         arrays = (getattr(plan, name).ctypes.data for name in _ARRAYS)
-        struct = _Struct(len(plan.order), plan.real, plan.slots, chains, links, len(plan.observed), *arrays)
+        struct = _Struct(n, plan.real, plan.slots, chains, links, len(plan.observed), *arrays)
         self._function(
             ctypes.byref(struct), samples, jacobian.shape[1], jacobian.ctypes.data, observed.ctypes.data,
-            groups, padded.ctypes.data, work.ctypes.data, re.ctypes.data, im.ctypes.data, error.ctypes.data,
+            groups, *(array.ctypes.data for array in (padded, lanes, numbers, same, re, im, error)),
         )  # fmt: skip
-        n = len(omega)
-        return re[:, :n] + 1j * im[:, :n], error[:, :n]
+        count = len(omega)
+        return re[:, :count] + 1j * im[:, :count], error[:, :count]
 
 
 def checked_impedance(
@@ -129,18 +131,24 @@ def checked_impedance(
 
 def _aligned(count: int) -> Floats:
     """Doubles on a 64-byte boundary, as the C side's vectors need them."""
-    raw = np.empty(count + LANES)
-    first = -raw.ctypes.data // raw.itemsize % LANES
+    raw = np.empty(count + 8)
+    first = -raw.ctypes.data // raw.itemsize % 8
     return raw[first : first + count]
 
 
+def _source(name: str) -> str:
+    """A C file of this folder with its own headers in it: one text, which tells whether it was compiled before."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return re.sub(r'^#include "(.+)"\n', lambda found: _source(found[1]), text, flags=re.MULTILINE)
+
+
 def _load() -> Any:
-    library = shared_library(Path(__file__).with_suffix(".c").read_text(encoding="utf-8"), "-O3", "-Wno-psabi")
+    library = shared_library(_source("static_lu.c"), "-O3", "-Wno-psabi")
     if library is None:
         return None
     function = ctypes.CDLL(str(library)).static_lu_impedance
     pointer, count = ctypes.c_void_p, ctypes.c_int32
-    function.argtypes = [pointer, count, count, pointer, pointer, count, *([pointer] * 5)]
+    function.argtypes = [pointer, count, count, pointer, pointer, count, *([pointer] * 7)]
     function.restype = None
     return function
 

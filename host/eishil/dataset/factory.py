@@ -111,7 +111,7 @@ def _code_sha256(sources: Path) -> str:
     """SHA-256 of all code that shapes a chunk."""
     digest = hashlib.sha256()
     for path in sorted(
-        path for part in ("cell/*.py", "cell/*.c", "cell/*.csv", "dataset/*.py") for path in sources.glob(part)
+        path for part in ("cell/*.py", "cell/*.[ch]", "cell/*.csv", "dataset/*.py") for path in sources.glob(part)
     ):
         digest.update(f"{path.name}\0{sha256_file(path)}\0".encode())
     return digest.hexdigest()
