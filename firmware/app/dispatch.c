@@ -17,6 +17,7 @@ _Static_assert(offsetof(wire_brief_step_reply_t, state_sigma) == offsetof(wire_s
 _Static_assert(PORT_COUNTER_DWT == (int)WIRE_COUNTER_DWT && PORT_COUNTER_TIM2 == (int)WIRE_COUNTER_TIM2, "one enum");
 _Static_assert(PORT_FAULT_ASSERTION == (int)WIRE_FAULT_ASSERTION, "one enum");
 _Static_assert(ESTIMATOR_REJECTED_COVARIANCE == (int)WIRE_STATUS_REJECTED_COVARIANCE, "one enum");
+_Static_assert(ESTIMATOR_OUTLIER == (int)WIRE_STATUS_OUTLIER, "one enum");
 _Static_assert(MODEL_N_STATES == WIRE_N_STATES && MODEL_N_FREQUENCIES == WIRE_N_FREQUENCIES, "one model");
 
 /* Defined by the build: docs/firmware.md. The bench finds it in the ELF by name. */
@@ -96,7 +97,8 @@ static size_t answer_step(dispatch_t *d, const request_t *request, reply_t *repl
     out->interrupts = port_interrupts() - interrupts;
     out->status = (uint32_t)status;
     out->steps = d->estimator.steps;
-    if (status != ESTIMATOR_OK && status != ESTIMATOR_POINTS_SKIPPED) {
+    d->outliers += status == ESTIMATOR_OUTLIER ? 1U : 0U;
+    if (status == ESTIMATOR_REJECTED_INPUT || status == ESTIMATOR_REJECTED_COVARIANCE) {
         d->steps_rejected++;
         estimator_report(&d->estimator, &eishil_model, &d->work, &d->estimate);
     }
@@ -168,6 +170,7 @@ static size_t answer_status(dispatch_t *d, const request_t *request, reply_t *re
         .framing_errors = d->framing_errors,
         .overruns = port_overruns(),
         .steps_rejected = d->steps_rejected,
+        .outliers = d->outliers,
         .fault = history.fault,
         .fault_count = history.fault_count,
         .fault_address = history.fault_address,
@@ -189,6 +192,8 @@ static size_t answer_snapshot(dispatch_t *d, const request_t *request, reply_t *
     out->filter = filter;
     out->steps = d->estimator.steps;
     out->cycles = (float)d->estimator.cycles;
+    out->outliers = d->estimator.gate.outliers;
+    out->probation = d->estimator.gate.probation;
     out->log_weight = (float)d->estimator.log_weight[filter];
     for (unsigned i = 0; i < WIRE_N_STATES; i++) {
         out->state[i] = (float)d->estimator.filter[filter].x[i];
@@ -236,6 +241,7 @@ static wire_status_t restore_filter(dispatch_t *d, const wire_restore_request_t 
     e->log_weight[in->filter] = in->log_weight;
     e->cycles = in->cycles;
     e->steps = in->steps;
+    e->gate = (gate_t){.outliers = in->outliers, .probation = in->probation};
     d->restored++;
     d->initialised = d->restored == MODEL_N_PRIORS;
     return WIRE_STATUS_OK;

@@ -56,6 +56,7 @@ typedef struct {
     uint32_t crc_errors;
     uint32_t framing_errors;
     uint32_t steps_rejected;
+    uint32_t outliers; /* spectra that were not believed */
     uint32_t sessions; /* opened since the start; 0: none is open */
     uint32_t session;
     uint16_t expected; /* sequence number of the request that is applied next */

@@ -17,6 +17,7 @@
 void estimator_init(estimator_t *e, const model_t *model)
 {
     memset(e, 0, sizeof *e);
+    gate_init(&e->gate);
     for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
         const prior_t *prior = &model->prior[b];
         e->log_weight[b] = prior->log_weight;
@@ -87,6 +88,16 @@ static bool apply_spectrum(estimator_t *e, const model_t *model, estimator_work_
     }
     *heaviest = evidence[weigh_filters(e, evidence)];
     return true;
+}
+
+/* The filters of `next` become those of `e` after the same time, without the spectrum. */
+static void take_back_spectrum(estimator_t *next, const estimator_t *e, const model_t *model, real_t elapsed_cycles)
+{
+    for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
+        next->filter[b] = e->filter[b];
+        next->log_weight[b] = e->log_weight[b];
+        gaussian_predict(&next->filter[b], model, elapsed_cycles);
+    }
 }
 
 /* x = sum w_b x_b, P = sum w_b (P_b + (x_b - x)(x_b - x)^T). */
@@ -198,12 +209,21 @@ estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimato
         return ESTIMATOR_REJECTED_INPUT;
     }
     block_copy(&work->next, e, sizeof *e / sizeof(uint32_t));
-    if (!apply_spectrum(&work->next, model, work, in, &evidence) ||
-        !report(&work->next, model, &work->trajectory, out)) {
+    if (!apply_spectrum(&work->next, model, work, in, &evidence)) {
+        return ESTIMATOR_REJECTED_COVARIANCE;
+    }
+    const bool is_outlier = MODEL_HAS_GATE && gate_refuses(&work->next.gate, model, &evidence);
+    if (is_outlier) {
+        take_back_spectrum(&work->next, e, model, in->elapsed_cycles);
+    }
+    if (!report(&work->next, model, &work->trajectory, out)) {
         return ESTIMATOR_REJECTED_COVARIANCE;
     }
     block_copy(e, &work->next, sizeof *e / sizeof(uint32_t));
     out->n_used = evidence.n_used;
     out->nis = (float)evidence.nis;
+    if (is_outlier) {
+        return ESTIMATOR_OUTLIER;
+    }
     return evidence.n_used < MODEL_N_OBSERVATIONS ? ESTIMATOR_POINTS_SKIPPED : ESTIMATOR_OK;
 }

@@ -3,7 +3,7 @@
 #ifndef EISHIL_CORE_ESTIMATOR_H
 #define EISHIL_CORE_ESTIMATOR_H
 
-#include "gaussian.h"
+#include "gate.h"
 #include "model.h"
 #include "trajectory.h"
 #include "update.h"
@@ -13,7 +13,8 @@ typedef enum {
     ESTIMATOR_OK = 0,
     ESTIMATOR_POINTS_SKIPPED = 1,     /* observations were left out: masked or unusable */
     ESTIMATOR_REJECTED_INPUT = 2,     /* not finite, or voltage, temperature or elapsed cycles out of range */
-    ESTIMATOR_REJECTED_COVARIANCE = 3 /* S or P would not be positive and finite */
+    ESTIMATOR_REJECTED_COVARIANCE = 3, /* S or P would not be positive and finite */
+    ESTIMATOR_OUTLIER = 10 /* the spectrum was not believed: the estimate is the prediction, nis and n_used tell why */
 } estimator_status_t;
 
 typedef struct {
@@ -39,6 +40,7 @@ typedef struct {
     real_t log_weight[MODEL_N_PRIORS];
     real_t cycles;
     uint32_t steps;
+    gate_t gate;
 } estimator_t;
 
 /* Nothing in it outlives a call. */
@@ -51,7 +53,7 @@ typedef struct {
 
 void estimator_init(estimator_t *e, const model_t *model);
 
-/* A rejected spectrum leaves *e as it was; *out is an estimate only with ESTIMATOR_OK or ESTIMATOR_POINTS_SKIPPED. */
+/* A rejected spectrum leaves *e as it was, and *out is no estimate. */
 estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimator_work_t *work,
                                   const estimator_input_t *in, estimator_output_t *out);
 

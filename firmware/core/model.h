@@ -97,6 +97,13 @@ typedef struct {
     uint32_t in_series;
 } observable_t;
 
+/* When a spectrum is left out. */
+typedef struct {
+    float exponent; /* -ln of the probability that a true spectrum is */
+    uint8_t patience;
+    uint8_t probation;
+} gate_settings_t;
+
 /* One array of the model. */
 typedef struct {
     const void *data;
@@ -120,6 +127,7 @@ typedef struct {
     const observable_t *observable; /* [n_observations] */
     float voltage_std_V;
     float temperature_std_K;
+    gate_settings_t gate; /* with MODEL_HAS_GATE */
     const series_term_t *series_term;
     nn_t network;
     const readout_t *readout;

@@ -1,5 +1,5 @@
-/* Any bytes, laid over plausible step requests: a spectrum is applied and leaves finite numbers, or it is refused and
- * changes nothing. */
+/* Any bytes, laid over plausible step requests: a spectrum is applied or left out and leaves finite numbers, or it
+ * is refused and changes nothing. */
 #include "estimator.h"
 #include "fmath.h"
 #include "wire.h"
@@ -38,7 +38,7 @@ static void step(estimator_t *estimator, estimator_work_t *work, const wire_step
     };
     estimator_output_t out;
     const estimator_status_t status = estimator_step(estimator, &eishil_model, work, &input, &out);
-    if (status != ESTIMATOR_OK && status != ESTIMATOR_POINTS_SKIPPED) {
+    if (status == ESTIMATOR_REJECTED_INPUT || status == ESTIMATOR_REJECTED_COVARIANCE) {
         check(memcmp(&before, estimator, sizeof before) == 0);
         return;
     }
@@ -70,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static estimator_t estimator;
     static estimator_work_t work;
     estimator_init(&estimator, &eishil_model);
+    estimator.gate.probation = 0; /* armed: what the data make of a spectrum is hardly ever plausible */
     for (; size >= REQUEST_BYTES; data += REQUEST_BYTES, size -= REQUEST_BYTES) {
         const wire_step_request_t request = disturb(data);
         step(&estimator, &work, &request);

@@ -8,7 +8,7 @@
 #define WIRE_PROTOCOL_VERSION 2U
 #define WIRE_REPLY_BIT 0x80U
 /* First 8 bytes of the SHA-256 over the table. */
-#define WIRE_DIGEST {0x56, 0x53, 0x81, 0x90, 0xfc, 0x75, 0x7d, 0xab}
+#define WIRE_DIGEST {0xf8, 0xe1, 0xca, 0xd4, 0xb7, 0x0c, 0x8c, 0xbb}
 
 #define WIRE_N_STATES 12U
 #define WIRE_N_COVARIANCE 78U
@@ -19,7 +19,7 @@
 #define WIRE_N_READOUTS 1U
 
 /* The longest bodies. */
-#define WIRE_REQUEST_BYTES_MAX 376U
+#define WIRE_REQUEST_BYTES_MAX 384U
 #define WIRE_REPLY_BYTES_MAX 624U
 
 #define WIRE_HELLO_REQUEST 0x01U
@@ -59,6 +59,7 @@ typedef enum {
     WIRE_STATUS_MODEL_CORRUPTED = 7,
     WIRE_STATUS_NO_SESSION = 8,
     WIRE_STATUS_OUT_OF_ORDER = 9,
+    WIRE_STATUS_OUTLIER = 10,
 } wire_status_t;
 
 typedef enum {
@@ -134,7 +135,7 @@ _Static_assert(offsetof(wire_step_request_t, z_imag_ohm) == 60U, "wire_step_requ
 
 typedef struct {
     uint32_t status; /* enum status */
-    uint32_t steps; /* spectra applied since init */
+    uint32_t steps; /* spectra taken since init, outliers among them */
     uint32_t count; /* of `counter`, for the estimator step alone */
     uint32_t interrupts; /* that fell into the count; 0: the count is the step's alone */
     uint32_t n_used; /* scalar observations used */
@@ -175,14 +176,15 @@ typedef struct {
     uint32_t framing_errors; /* COBS, length or overlong frames */
     uint32_t overruns; /* bytes lost before the frame decoder */
     uint32_t steps_rejected;
+    uint32_t outliers; /* spectra that were not believed */
     uint32_t fault; /* enum fault */
     uint32_t fault_count;
     uint32_t fault_address; /* program counter where known, else 0 */
     uint32_t stack_used_bytes; /* high-water mark by painted stack; 0 where unknown */
     uint32_t stack_size_bytes;
 } wire_status_reply_t;
-_Static_assert(sizeof(wire_status_reply_t) == 40U, "wire_status_reply_t is padded");
-_Static_assert(offsetof(wire_status_reply_t, stack_size_bytes) == 36U, "wire_status_reply_t is padded");
+_Static_assert(sizeof(wire_status_reply_t) == 44U, "wire_status_reply_t is padded");
+_Static_assert(offsetof(wire_status_reply_t, stack_size_bytes) == 40U, "wire_status_reply_t is padded");
 
 /* What the estimator knows, one filter of its bank at a time. */
 typedef struct {
@@ -194,26 +196,30 @@ _Static_assert(offsetof(wire_snapshot_request_t, filter) == 0U, "wire_snapshot_r
 typedef struct {
     uint32_t status; /* enum status */
     uint32_t filter; /* of the bank, from 0 */
-    uint32_t steps; /* spectra applied since init */
+    uint32_t steps; /* spectra taken since init, outliers among them */
+    uint32_t outliers; /* left out in a row */
+    uint32_t probation; /* plausible spectra until the innovation gate is armed */
     float cycles; /* equivalent full cycles since init */
     float log_weight; /* of this filter */
     float state[WIRE_N_STATES]; /* of this filter */
     float covariance[WIRE_N_COVARIANCE]; /* upper triangle by rows */
 } wire_snapshot_reply_t;
-_Static_assert(sizeof(wire_snapshot_reply_t) == 380U, "wire_snapshot_reply_t is padded");
-_Static_assert(offsetof(wire_snapshot_reply_t, covariance) == 68U, "wire_snapshot_reply_t is padded");
+_Static_assert(sizeof(wire_snapshot_reply_t) == 388U, "wire_snapshot_reply_t is padded");
+_Static_assert(offsetof(wire_snapshot_reply_t, covariance) == 76U, "wire_snapshot_reply_t is padded");
 
 /* Put back what a snapshot gave, filters in order from 0; the estimator runs again after the last one. */
 typedef struct {
     uint32_t filter; /* of the bank, from 0 */
-    uint32_t steps; /* spectra applied since init */
+    uint32_t steps; /* spectra taken since init, outliers among them */
+    uint32_t outliers; /* left out in a row */
+    uint32_t probation; /* plausible spectra until the innovation gate is armed */
     float cycles; /* equivalent full cycles since init */
     float log_weight; /* of this filter */
     float state[WIRE_N_STATES]; /* of this filter */
     float covariance[WIRE_N_COVARIANCE]; /* upper triangle by rows */
 } wire_restore_request_t;
-_Static_assert(sizeof(wire_restore_request_t) == 376U, "wire_restore_request_t is padded");
-_Static_assert(offsetof(wire_restore_request_t, covariance) == 64U, "wire_restore_request_t is padded");
+_Static_assert(sizeof(wire_restore_request_t) == 384U, "wire_restore_request_t is padded");
+_Static_assert(offsetof(wire_restore_request_t, covariance) == 72U, "wire_restore_request_t is padded");
 
 typedef struct {
     uint32_t status; /* enum status */
@@ -248,7 +254,7 @@ _Static_assert(offsetof(wire_brief_step_request_t, z_imag_ohm) == 60U, "wire_bri
 
 typedef struct {
     uint32_t status; /* enum status */
-    uint32_t steps; /* spectra applied since init */
+    uint32_t steps; /* spectra taken since init, outliers among them */
     uint32_t count; /* of `counter`, for the estimator step alone */
     uint32_t interrupts; /* that fell into the count; 0: the count is the step's alone */
     uint32_t n_used; /* scalar observations used */

@@ -32,7 +32,7 @@ FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno")
 WARNINGS = ("-Wall", "-Wextra", "-Wdouble-promotion", "-Wconversion", "-Wmissing-prototypes", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1")
 COVERAGE = "--coverage"
-APPLIED = (wire.ENUMS["status"]["OK"], wire.ENUMS["status"]["POINTS_SKIPPED"])
+REJECTED = (wire.ENUMS["status"]["REJECTED_INPUT"], wire.ENUMS["status"]["REJECTED_COVARIANCE"])
 
 
 class CoreLibrary:
@@ -141,7 +141,7 @@ class CEstimator:
         given.z_real_ohm = ffi.from_buffer("float[]", z_real_ohm)
         given.z_imag_ohm = ffi.from_buffer("float[]", z_imag_ohm)
         status = lib.estimator_step(self.state, model, self._work, given, self._output)
-        if status not in APPLIED:
+        if status in REJECTED:
             lib.estimator_report(self.state, model, self._work, self._output)
         return self._to_output(status)
 

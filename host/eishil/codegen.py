@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from eishil import wire
 from eishil.c_literals import Numbers, Source, float_literal, initialiser, integer_literal, wrapped
 from eishil.files import write_atomic
-from eishil.model import IntegerNetwork, Layer, Model, Readout
+from eishil.model import Gate, IntegerNetwork, Layer, Model, Readout
 from eishil.network.mlp import FloatNetwork
 
 Integers = NDArray[np.int64]
@@ -149,6 +149,7 @@ def model_size_header(model: Model) -> str:
         "N_INPUTS": (model.network.n_inputs, "of the network"),
         "N_PRIORS": (len(model.priors), "filters of the bank"),
         "N_READOUTS": (len(model.readouts), ""),
+        "HAS_GATE": (int(model.gate is not None), "otherwise every spectrum is believed"),
         "FILTER_IS_UKF": (int(model.filter == "ukf"), ""),
         "N_SERIES_TERMS": (len(model.series_terms), ""),
         "IS_LATENT": (int(model.trajectory is not None), "otherwise the states are the modes"),
@@ -206,11 +207,23 @@ def _model_body(source: Source, model: Model) -> dict[str, str]:
         "observable": source.records("observable", "observable_t", _observables(model)),
         "voltage_std_V": float_literal("voltage_std_V", noise.voltage_std_V),
         "temperature_std_K": float_literal("temperature_std_K", noise.temperature_std_K),
+        "gate": _gate(model.gate),
         "series_term": _series_terms(source, model),
         "network": _network(source, model.network),
         "readout": source.structs("readout", "readout_t", _readouts(source, model)),
         "model_id": "{" + ", ".join(f"0x{byte:02x}" for byte in model.model_id[:8]) + "}",
     }
+
+
+def _gate(gate: Gate | None) -> str:
+    if gate is None:
+        return "{0}"
+    fields = {
+        "exponent": float_literal("gate exponent", -math.log(gate.probability)),
+        "patience": integer_literal("gate patience", "uint8_t", gate.patience),
+        "probation": integer_literal("gate probation", "uint8_t", gate.probation),
+    }
+    return initialiser(fields, indent=8)
 
 
 def _observables(model: Model) -> list[Numbers]:

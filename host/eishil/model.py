@@ -94,6 +94,17 @@ class Noise(_Part):
     temperature_std_K: float = Field(ge=0)
 
 
+class Gate(_Part):
+    """A spectrum is left out when its NIS exceeds what a true one's does with `probability` at most.
+
+    After `patience` of them in a row all are believed until `probation` in a row were plausible (docs/estimator.md).
+    """
+
+    probability: float = Field(gt=0, lt=1)
+    patience: int = Field(ge=1, le=255)
+    probation: int = Field(ge=1, le=255)
+
+
 class Layer(_Part):
     """One dense layer of the integer network (docs/network.md): int8 weight by rows, int32 bias, int32 multiplier.
 
@@ -153,6 +164,7 @@ class Model(_Part):
     frequency_Hz: list[Positive]
     series_terms: list[SeriesTerm]
     noise: Noise
+    gate: Gate | None = None
     network: IntegerNetwork
     readouts: list[Readout]
     provenance: dict[str, str]  # sha256 of data set and recipe, versions, what was chosen on which split
@@ -185,8 +197,11 @@ class Model(_Part):
 
     def to_json(self) -> str:
         """Canonical text: what is written, hashed and compared."""
-        unsaid = {"filter"} if self.filter == "ekf" else None
+        unsaid = self._no_gate() | ({"filter"} if self.filter == "ekf" else set())
         return self.model_dump_json(indent=1, exclude=unsaid) + "\n"
+
+    def _no_gate(self) -> set[str]:
+        return {"gate"} if self.gate is None else set()
 
     @property
     def model_id(self) -> bytes:
@@ -194,7 +209,7 @@ class Model(_Part):
 
         Description and provenance are left out: the same numbers made with another Python are the same model.
         """
-        computed = self.model_dump_json(exclude={"description", "provenance"})
+        computed = self.model_dump_json(exclude={"description", "provenance"} | self._no_gate())
         return hashlib.sha256(computed.encode("utf-8")).digest()
 
     @classmethod

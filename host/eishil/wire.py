@@ -52,8 +52,9 @@ ENUMS: dict[str, dict[str, int]] = {
     # Which counter `count` was read from. DWT counts core cycles on silicon; TIM2 counts timer ticks, which under
     # QEMU's `-icount shift=0` are executed instructions; NONE on the host.
     "counter": {"NONE": 0, "DWT": 1, "TIM2": 2},
-    # Verdict of a request. After anything but OK and POINTS_SKIPPED the estimator's state is unchanged. NO_SESSION and
-    # OUT_OF_ORDER come in an error_reply: the request was not looked at.
+    # Verdict of a request. OUTLIER: the spectrum was not believed, and the estimate is the prediction. After anything
+    # but that, OK and POINTS_SKIPPED the estimator's state is unchanged. NO_SESSION and OUT_OF_ORDER come in an
+    # error_reply: the request was not looked at.
     "status": {
         "OK": 0,
         "POINTS_SKIPPED": 1,
@@ -65,6 +66,7 @@ ENUMS: dict[str, dict[str, int]] = {
         "MODEL_CORRUPTED": 7,
         "NO_SESSION": 8,
         "OUT_OF_ORDER": 9,
+        "OUTLIER": 10,
     },
     # The last fault since power-on, kept over a reset of the core.
     "fault": {"NONE": 0, "HARD_FAULT": 1, "STACK_OVERFLOW": 2, "WATCHDOG": 3, "ASSERTION": 4},
@@ -85,7 +87,9 @@ HEADER = Message(
 # One filter of the bank, as raw float32: restored, it goes on bit for bit.
 SNAPSHOT = (
     Field("filter", "u4", 1, "of the bank, from 0"),
-    Field("steps", "u4", 1, "spectra applied since init"),
+    Field("steps", "u4", 1, "spectra taken since init, outliers among them"),
+    Field("outliers", "u4", 1, "left out in a row"),
+    Field("probation", "u4", 1, "plausible spectra until the innovation gate is armed"),
     Field("cycles", "f4", 1, "equivalent full cycles since init"),
     Field("log_weight", "f4", 1, "of this filter"),
     Field("state", "f4", "n_states", "of this filter"),
@@ -103,7 +107,7 @@ _SPECTRUM = (
 
 _VERDICT = (
     Field("status", "u4", 1, "enum status"),
-    Field("steps", "u4", 1, "spectra applied since init"),
+    Field("steps", "u4", 1, "spectra taken since init, outliers among them"),
     Field("count", "u4", 1, "of `counter`, for the estimator step alone"),
     Field("interrupts", "u4", 1, "that fell into the count; 0: the count is the step's alone"),
     Field("n_used", "u4", 1, "scalar observations used"),
@@ -179,6 +183,7 @@ MESSAGES: tuple[Message, ...] = (
             Field("framing_errors", "u4", 1, "COBS, length or overlong frames"),
             Field("overruns", "u4", 1, "bytes lost before the frame decoder"),
             Field("steps_rejected", "u4"),
+            Field("outliers", "u4", 1, "spectra that were not believed"),
             Field("fault", "u4", 1, "enum fault"),
             Field("fault_count", "u4"),
             Field("fault_address", "u4", 1, "program counter where known, else 0"),

@@ -34,7 +34,7 @@ def cell(soh: list[float]) -> MeasuredCell:
 def disturbed(name: str, before: MeasuredCell) -> MeasuredCell:
     change = scenario(name).disturb
     assert change is not None
-    return change(before, FREQUENCY_HZ)
+    return change([before], FREQUENCY_HZ)[0]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,45 @@ def test_a_used_cell_starts_at_its_loss_with_no_cycles() -> None:
 def test_points_below_a_tenth_of_a_hertz_are_not_measured() -> None:
     after = disturbed("nothing below 0.1 Hz", cell([1.0, 0.9]))
     assert [step.valid.tolist() for step in after.steps] == 2 * [[False, False, True, True]]
+
+
+def changed_spectra(name: str) -> list[tuple[StepInput, StepInput]]:
+    """Before and after, of the spectra that the scenario changes; one in twenty of 2,000."""
+    before = [cell([1.0 - 0.01 * k for k in range(20)]) for _ in range(100)]
+    change = scenario(name).disturb
+    assert change is not None
+    after = change(before, FREQUENCY_HZ)
+    pairs = [
+        pair for one, other in zip(before, after, strict=True) for pair in zip(one.steps, other.steps, strict=True)
+    ]
+    found = [pair for pair in pairs if pair[0] is not pair[1]]
+    assert len(found) == pytest.approx(100, abs=30)  # three standard deviations
+    return found
+
+
+def test_one_spectrum_in_twenty_has_one_wrong_point() -> None:
+    for before, after in changed_spectra("one spectrum in 20 with a wrong point"):
+        ratio = np.sort(np.abs(after.z_ohm / before.z_ohm - 1.0))
+        np.testing.assert_allclose(ratio, [0, 0, 0, 0.3], atol=1e-12)
+
+
+def test_one_spectrum_in_twenty_is_of_another_cell() -> None:
+    ages = [
+        (before.z_ohm[0].real, after.z_ohm[0].real)
+        for before, after in changed_spectra("one spectrum in 20 of another cell")
+    ]
+    assert len({after for _, after in ages}) > 15  # of twenty ages
+    for before, after in changed_spectra("one spectrum in 20 of another cell"):
+        assert after.elapsed_cycles == before.elapsed_cycles
+
+
+def test_a_scenario_without_the_gate_changes_nothing_else() -> None:
+    for gated, bare in (
+        ("one spectrum in 20 with a wrong point", "the same without the gate"),
+        ("one spectrum in 20 of another cell", "that without the gate"),
+    ):
+        assert (scenario(gated).gate, scenario(bare).gate) == (True, False)
+        assert scenario(gated).disturb is scenario(bare).disturb
 
 
 def test_fresh_cells_are_the_held_out_ones_before_they_age(write_recipe: Callable[..., Path]) -> None:

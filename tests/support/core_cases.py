@@ -10,17 +10,25 @@ import numpy as np
 
 from eishil import codegen
 from eishil.ccore import CoreLibrary
-from eishil.model import Model
+from eishil.model import Gate, Model
 from eishil.network.mlp import FloatNetwork
 from support.random_models import random_estimator
 
+GATE = Gate(probability=1e-6, patience=2, probation=1)
 CASES: dict[str, dict[str, Any]] = {
     "random_walk": {},
-    "latent": {"n_latents": 12, "n_readouts": 2},
-    "bank": {"n_priors": 3, "n_series_terms": 2},
+    "latent": {"n_latents": 12, "n_readouts": 2, "gate": GATE},
+    "bank": {"n_priors": 3, "n_series_terms": 2, "gate": GATE},
     "largest": {"n_modes": 8, "n_latents": 16, "n_priors": 8, "n_frequencies": 32, "hidden": (64, 64, 64)},
     "unscented": {"filter": "ukf"},
-    "unscented_bank": {"filter": "ukf", "n_latents": 4, "n_priors": 2, "n_frequencies": 8, "hidden": (15, 9)},
+    "unscented_bank": {
+        "filter": "ukf",
+        "gate": GATE,
+        "n_latents": 4,
+        "n_priors": 2,
+        "n_frequencies": 8,
+        "hidden": (15, 9),
+    },
     "smallest": {"n_modes": 1, "n_series_terms": 0, "n_frequencies": 1, "hidden": (3,)},
 }
 
@@ -37,7 +45,7 @@ class Case:
 
 def make_model(name: str) -> tuple[Model, FloatNetwork]:
     shape = dict(CASES[name])
-    update = {"filter": shape.pop("filter", "ekf")}
+    update = {"filter": shape.pop("filter", "ekf"), "gate": shape.pop("gate", None)}
     model, network = random_estimator(np.random.default_rng(list(CASES).index(name)), **shape)
     return model.model_copy(update=update), network
 

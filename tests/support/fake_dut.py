@@ -214,14 +214,14 @@ class FakeDevice:
     def _on_snapshot(self, request: np.void) -> dict[str, object]:
         if self.ekf is None:
             return {"status": wire.ENUMS["status"]["NOT_INITIALISED"]}
-        self._snapshots.append((copy.copy(self.ekf), self.steps))
+        self._snapshots.append((copy.deepcopy(self.ekf), self.steps))
         covariance = np.eye(self.sizes["n_states"])[np.triu_indices(self.sizes["n_states"])]
         state = np.full(self.sizes["n_states"], len(self._snapshots) - 1)
         return {"status": 0, "steps": self.steps, "cycles": self.ekf.cycles, "state": state, "covariance": covariance}
 
     def _on_restore(self, request: np.void) -> dict[str, object]:
         ekf, self.steps = self._snapshots[int(np.atleast_1d(request["state"])[0])]
-        self.ekf = copy.copy(ekf)
+        self.ekf = copy.deepcopy(ekf)
         return {"status": 0}
 
     def _on_baud(self, request: np.void) -> dict[str, object]:

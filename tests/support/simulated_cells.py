@@ -8,14 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from eishil.filters import readout
-from eishil.filters.ekf import Ekf
+from eishil.filters.ekf import Ekf, Network
+from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil.network.mlp import FloatNetwork
 from eishil_bench.runs.stimulus import HeldOutSpectrum, Trajectory, as_sent
 
 
 def simulated_trajectory(
-    rng: np.random.Generator, model: Model, network: FloatNetwork, cell_id: str, steps: int
+    rng: np.random.Generator, model: Model, network: Network, cell_id: str, steps: int
 ) -> Trajectory:
     truth = Ekf(model, network)
     prior = model.priors[0]
@@ -38,6 +39,14 @@ def simulated_trajectory(
         measured = as_sent(elapsed, noisy_V, noisy_degC, real - 1j * imag)
         spectra.append(HeldOutSpectrum(step, cycles, soh, 0.5, x, measured))
     return Trajectory(cell_id, tuple(spectra), 0)
+
+
+def expected_life(rng: np.random.Generator, model: Model, network: Network, steps: int) -> list[StepInput]:
+    """Spectra of a cell that starts where the heaviest filter of the bank expects it: none of them is implausible."""
+    prior = max(model.priors, key=lambda one: one.weight)
+    known = prior.model_copy(update={"covariance": np.diag(np.full(model.n_states, 1e-12)).tolist()})
+    life = simulated_trajectory(rng, model.model_copy(update={"priors": [known]}), network, "cell", steps)
+    return [spectrum.measured for spectrum in life.spectra]
 
 
 def simulated_cells(model: Model, network: FloatNetwork, *, cells: int, steps: int, seed: int) -> list[Trajectory]:

@@ -23,7 +23,7 @@ _STATUS = wire.ENUMS["status"]
 _STATUS_NAMES = {value: name for name, value in _STATUS.items()}
 _COUNTER_NAMES = {value: name for name, value in wire.ENUMS["counter"].items()}
 _FAULT_NAMES = {value: name for name, value in wire.ENUMS["fault"].items()}
-_APPLIED = (_STATUS["OK"], _STATUS["POINTS_SKIPPED"])
+_APPLIED = (_STATUS["OK"], _STATUS["POINTS_SKIPPED"], _STATUS["OUTLIER"])
 _REJECTED = (_STATUS["REJECTED_INPUT"], _STATUS["REJECTED_COVARIANCE"])
 _ESTIMATE = ("nis", "state", "covariance", "state_sigma", "readout", "readout_sigma")
 
@@ -62,6 +62,7 @@ class DeviceStatus:
     framing_errors: int
     overruns: int
     steps_rejected: int
+    outliers: int
     fault: int
     fault_count: int
     fault_address: int

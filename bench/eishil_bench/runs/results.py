@@ -46,6 +46,7 @@ class DeviceCounts(_Part):
     framing_errors: int
     overruns: int
     steps_rejected: int
+    outliers: int
 
 
 class Size(_Part):

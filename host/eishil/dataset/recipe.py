@@ -172,6 +172,8 @@ class FilterRecipe(Section):
     With `speed`, cells whose speed of ageing changes once, at any moment and by a factor drawn from that range, count
     as much as those of the population: in the process models, where every training path is used once more with such a
     change, and in the choice, where every validation cell is.
+
+    `outlier_probability`, `_patience` and `_probation` are those of `eishil.model.Gate`; a probability of 0 is no gate.
     """
 
     process: Annotated[list[Literal["random_walk", "level_velocity", "latent"]], Field(min_length=1)]
@@ -180,6 +182,9 @@ class FilterRecipe(Section):
     n_latents: Annotated[list[Annotated[int, Field(ge=1, le=16)]], Field(min_length=1)] = Field(default=[12])
     walk_std: Annotated[list[NotNegative], Field(min_length=1)] = Field(default=[0.0])
     speed: PositiveRange | None = None
+    outlier_probability: Annotated[float, Field(ge=0, lt=1)] = 1e-20
+    outlier_patience: Annotated[int, Field(ge=1, le=255)] = 2
+    outlier_probation: Annotated[int, Field(ge=1, le=255)] = 5
 
 
 class EvaluationRecipe(Section):

@@ -15,6 +15,7 @@ from scipy.linalg import solve_triangular
 
 from eishil import wire
 from eishil.filters import readout
+from eishil.filters.gate import OutlierGate
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
 from eishil.units import ZERO_CELSIUS_K
@@ -123,6 +124,7 @@ class Ekf:
         self._drift = np.array([state.drift_per_cycle for state in model.states])
         self._q = np.array([state.process_variance_per_cycle for state in model.states])
         self._variance = np.array(model.noise.variance)
+        self._gate = OutlierGate(model.gate)
         self.reset()
 
     def reset(self) -> None:
@@ -131,24 +133,27 @@ class Ekf:
         self.P = np.array([prior.covariance for prior in self.model.priors])
         self.log_weight = _normalised(np.log([prior.weight for prior in self.model.priors]))
         self.cycles = 0.0
+        self._gate.reset()
 
     def step(self, step: StepInput) -> StepOutput:
-        """Apply one spectrum; a refused one changes nothing."""
+        """Apply one spectrum, or time alone where it is not believed; a refused one changes nothing."""
         if not is_acceptable(step):
             return self._estimate(STATUS["REJECTED_INPUT"])
         seen = observations(step)
         cycles = self.cycles + step.elapsed_cycles
-        updates = []
-        for x, P in zip(self.x, self.P, strict=True):
-            x_minus, P_minus = self.predict(x, P, step.elapsed_cycles)
-            updates.append(self.condition(x_minus, P_minus, cycles, step, seen))
+        predicted = [self.predict(x, P, step.elapsed_cycles) for x, P in zip(self.x, self.P, strict=True)]
+        updates = [self.condition(x, P, cycles, step, seen) for x, P in predicted]
         if not all(one.sound for one in updates):
             return self._estimate(STATUS["REJECTED_COVARIANCE"])
+        self.cycles = cycles
+        log_weight = _normalised(self.log_weight - [(one.nis + one.log_det) / 2 for one in updates])
+        best = updates[int(np.argmax(log_weight))]
+        if self._gate.refuses(best.nis, best.n_used):
+            self.x, self.P = (np.array(part) for part in zip(*predicted, strict=True))
+            return self._estimate(STATUS["OUTLIER"], best.n_used, best.nis)
         self.x = np.array([one.x for one in updates])
         self.P = np.array([one.P for one in updates])
-        self.cycles = cycles
-        self.log_weight = _normalised(self.log_weight - [(one.nis + one.log_det) / 2 for one in updates])
-        best = updates[int(np.argmax(self.log_weight))]
+        self.log_weight = log_weight
         status = STATUS["OK" if best.n_used == self.model.n_observations else "POINTS_SKIPPED"]
         return self._estimate(status, best.n_used, best.nis)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eishil.dataset.recipe import Recipe
+from eishil.dataset.recipe import FilterRecipe, Recipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import RecipeError
 from eishil.filters import readout
@@ -19,7 +19,7 @@ from eishil.filters.ekf import Ekf, Network
 from eishil.filters.population import AgeingPath
 from eishil.filters.replay import MeasuredCell, measured_cells, replay
 from eishil.filters.speed import changed_paths
-from eishil.model import IntegerNetwork, Mode, Model, Noise, Readout, SeriesTerm
+from eishil.model import Gate, IntegerNetwork, Mode, Model, Noise, Readout, SeriesTerm
 from eishil.network.integer import IntegerReference
 from eishil.network.mlp import Array, FloatNetwork
 from eishil.network.readout_fit import fit_readout, residual_std
@@ -103,9 +103,20 @@ def assemble(recipe: Recipe, parts: Parts, candidate: Candidate) -> Model:
             voltage_std_V=recipe.measurement.voltage_std_V,
             temperature_std_K=recipe.measurement.temperature_std_K,
         ),
+        gate=_gate(recipe.filter),
         network=parts.network,
         readouts=parts.readouts,
         provenance={},
+    )
+
+
+def _gate(recipe: FilterRecipe) -> Gate | None:
+    if recipe.outlier_probability == 0:
+        return None
+    return Gate(
+        probability=recipe.outlier_probability,
+        patience=recipe.outlier_patience,
+        probation=recipe.outlier_probation,
     )
 
 

@@ -59,7 +59,9 @@ def run(scenario: Scenario, recipe: Recipe, dataset: Dataset, model: Model, fres
     columns = frequency_columns(dataset.frequency_Hz, model.frequency_Hz, f"the model {model.name}")
     cells = measured_cells(dataset.split("test"), columns, noisy, recipe.seed)
     if scenario.disturb is not None:
-        cells = [scenario.disturb(cell, np.asarray(model.frequency_Hz)) for cell in cells]
+        cells = scenario.disturb(cells, np.asarray(model.frequency_Hz))
+    if not scenario.gate:
+        model = model.model_copy(update={"gate": None})
     cells = [cell for cell in cells if cell.steps]
     if not cells:
         raise EishilError(f"{scenario.name}: no held-out cell is left to run")
