@@ -45,7 +45,7 @@ def test_silent_device(workspace):
     with serial_port(None) as port:
         answer = run_on(workspace, port)
     sentence = last_words(answer)
-    assert f"{BOARD} did not answer hello within 5 s (3 attempts)" in sentence
+    assert f"{BOARD} did not answer hello within 5 s (8 attempts)" in sentence
     assert not workspace.results.exists() and not workspace.report.exists()
 
 

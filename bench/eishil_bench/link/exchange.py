@@ -24,8 +24,9 @@ from eishil_bench.link.interface import UNTIMED, ByteStream, LinkStatistics, Nam
 from eishil_bench.link.messages import Messages, split
 from eishil_bench.link.window import MODULUS, Pending, Window
 
-# Seconds that each attempt waits. A reset board needs up to a second before it listens, hence the short first ones.
-HELLO_WAITS_s = (0.25, 1.0, 3.75)
+# Seconds that each attempt waits. What is sent before a device listens is lost: an emulated one needs some 0.1 s after a
+# start, a reset board up to a second, hence the short first ones.
+HELLO_WAITS_s = (0.05, 0.05, 0.1, 0.1, 0.2, 0.5, 1.0, 3.0)
 REPLY_WAITS_s = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 4.0)
 _POLL_s = 0.25
 _PATIENCE_ROUND_TRIPS = 3.0
@@ -141,7 +142,6 @@ class Link:
         self._at.pending.append(request)
         seen = self._seen()
         for wait_s in self._hello_waits_s:
-            self._retries += request.attempts > 0
             request.attempts += 1
             # Nothing is known of the line: a delimiter ends what may stand in the decoder.
             self._dut.write(_DELIMITER + request.frame)

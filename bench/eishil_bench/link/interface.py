@@ -38,9 +38,10 @@ class NamesSessions(Protocol):
 class LinkStatistics:
     """Counts since the link was opened.
 
-    `frames`: exchanges that succeeded. `retries`: requests sent again. `crc_errors`: frames that arrived damaged (CRC,
-    COBS or length). `stray`: undamaged frames that were not awaited. `lost`: exchanges given up. `resumed`: sessions
-    that were opened anew within a trajectory, after a reset of the device or a closed port.
+    `frames`: exchanges that succeeded. `retries`: requests sent again, but for hello, which is repeated until somebody
+    listens. `crc_errors`: frames that arrived damaged (CRC, COBS or length). `stray`: undamaged frames that were not
+    awaited. `lost`: exchanges given up. `resumed`: sessions that were opened anew within a trajectory, after a reset of
+    the device or a closed port.
     """
 
     frames: int = 0
