@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ import serial
 
 from eishil.model import Model
 from eishil_bench.dut import target_spec
-from eishil_bench.dut.serial import SerialDut
+from eishil_bench.dut.serial import UDEV_RULE, SerialDut
 from eishil_bench.pipeline import Workspace
-from support.command_line import eishil
+from support.command_line import MAIN, eishil
 from support.fake_dut import FakeDevice
 from support.prepared_workspace import STEPS, prepared_workspace
 from support.pseudo_terminal import serial_port
@@ -83,6 +84,32 @@ def test_no_board_and_boards_in_use(workspace):
     with serial_port(None) as port, SerialDut(target_spec(BOARD), port):
         sentence = last_words(run_on(workspace, port))
     assert f"target {BOARD}: the board is held by process {os.getpid()} of" in sentence
+
+
+def test_no_permission_says_the_udev_line(workspace, tmp_path):
+    roster = tmp_path / "targets.toml"
+    with serial_port(None) as port:
+        Path(port).chmod(0)
+        roster.write_text(f'[left]\nlike = "{BOARD}"\nport = "{port}"\n')
+        mine = {"plain_user": True, "EISHIL_TARGETS": str(roster)}
+        answer = eishil("run", workspace.recipe_path, "--target", "left", "--out", workspace.root.parent, **mine)
+        listed = eishil("boards", **mine)
+    assert f"target left: no permission to open {port}; write the line {UDEV_RULE} into /etc/udev/" in last_words(
+        answer
+    )
+    assert listed.returncode == 0 and f"no permission to open {port}" in listed.stdout
+
+
+def test_two_boards_that_match(workspace):
+    ports = "".join(f"P('/dev/ttyACM{i}', 0x0483, 0x374B, '066{i}')," for i in range(2))
+    code = "from collections import namedtuple; from serial.tools import list_ports; "
+    code += f"P = namedtuple('P', 'device vid pid serial_number'); list_ports.comports = lambda: [{ports}]; {MAIN}"
+    for command in ("run", "flash"):
+        answer = eishil(command, workspace.recipe_path, "--target", BOARD, "--out", workspace.root.parent, code=code)
+        assert (
+            f"target {BOARD}: more than one board (/dev/ttyACM0 with serial number 0660, /dev/ttyACM1 with serial "
+            in (last_words(answer))
+        )
 
 
 def test_cable_pulled_within_a_run(workspace):

@@ -24,8 +24,8 @@ from eishil_bench.link.interface import UNTIMED, ByteStream, LinkStatistics, Nam
 from eishil_bench.link.messages import Messages, split
 from eishil_bench.link.window import MODULUS, Pending, Window
 
-# Seconds that each attempt waits. What is sent before a device listens is lost: an emulated one needs some 0.1 s after a
-# start, a reset board up to a second, hence the short first ones.
+# Seconds that each attempt waits. What is sent before a device listens is lost: an emulated one needs some 0.1 s after
+# a start, a reset board up to a second, hence the short first ones.
 HELLO_WAITS_s = (0.05, 0.05, 0.1, 0.1, 0.2, 0.5, 1.0, 3.0)
 REPLY_WAITS_s = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 4.0)
 _POLL_s = 0.25
