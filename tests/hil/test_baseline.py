@@ -10,16 +10,17 @@ from eishil.errors import RecipeError
 from eishil.model import Model
 from eishil_bench.firmware.baseline import Baseline, Bounds, growths, load_baseline, write_baseline
 from eishil_bench.firmware.build import FirmwareImage, build_firmware
-from eishil_bench.firmware.firmware_bench import boards, bounds_of
+from eishil_bench.firmware.environments import boards
+from eishil_bench.firmware.firmware_bench import bounds_of
+from support.images import IMAGES
 
 
 @pytest.mark.parametrize("env", boards())
 def test_nothing_grew_beyond_the_baseline(
     env: str, generated_dir: Path, first_light_model: Model, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    fixtures = {"nucleo_f446re": "qemu_image", "mps2_an500": "cortex_m7_image"}
     image: FirmwareImage = (
-        request.getfixturevalue(fixtures[env]) if env in fixtures else build_firmware(env, generated_dir, tmp_path)
+        request.getfixturevalue(IMAGES[env]) if env in IMAGES else build_firmware(env, generated_dir, tmp_path)
     )
     assert [str(growth) for growth in growths(load_baseline(), {env: bounds_of(image, first_light_model)})] == []
 

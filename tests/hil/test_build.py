@@ -14,17 +14,7 @@ from eishil.errors import EishilError, ToolError
 from eishil_bench.firmware import toolchain
 from eishil_bench.firmware.build import FirmwareImage, build_firmware, read_image
 from eishil_bench.firmware.stack import CallGraph, worst_case_bytes
-
-IMAGES = {
-    "nucleo_f446re": "qemu_image",
-    "nucleo_f411re": "f411_image",
-    "nucleo_l476rg": "l476_image",
-    "nucleo_g474re": "g474_image",
-    "nucleo_h743zi": "h743_image",
-    "mps2_an500": "cortex_m7_image",
-    "native": "native_image",
-    "native_sanitized": "sanitized_image",
-}
+from support.images import IMAGES
 
 STACK_ROOM_bytes = 16384
 

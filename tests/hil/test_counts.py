@@ -14,6 +14,7 @@ from eishil_bench.firmware import firmware_bench, peers
 from eishil_bench.firmware.build import FirmwareImage
 from eishil_bench.firmware.cortex_m4 import Image
 from eishil_bench.firmware.counts import CountingQemu, build_plugin, read_counts
+from eishil_bench.firmware.environments import definitions_of
 from eishil_bench.firmware.firmware_bench import ENTRY, FUNCTIONS, STAGES
 from eishil_bench.firmware.model_variants import variants
 from eishil_bench.link.session import DeviceStep, Session, stream
@@ -153,11 +154,13 @@ def test_counts_repeat(qemu_image: FirmwareImage, first_light_model: Model, spec
         return firmware_bench.measure(spec, qemu_image, first_light_model, spectra, None).rows
 
     first = rows()
-    assert {row["stage"] for row in first} == {*STAGES, "step", "step, worst case", "frames"}
+    assert {row["stage"] for row in first} == {*STAGES, "step", "step, worst case", "frame handling"}
     by_stage = {str(row["stage"]): row for row in first}
     assert by_stage["step, worst case"]["instructions"] >= 0.9 * by_stage["step"]["instructions"]  # type: ignore[operator]
     for row, other in zip(first, rows(), strict=True):
-        if row["stage"] == "frames":  # how often the line interrupts differs, and so does what the cache then holds
+        if (
+            row["stage"] == "frame handling"
+        ):  # how often the line interrupts differs, and so does what the cache then holds
             continue
         assert (row["instructions"], row["estimated_cycles_0ws"]) == (
             other["instructions"],
@@ -177,14 +180,24 @@ def test_cortex_m7_has_instructions_and_no_cycles(
         assert row["estimated_cycles_0ws"] is None and row["estimated_cycles_5ws"] is None
 
 
-def test_forward_pass_alone_costs_less_than_with_its_jacobian(
+def test_forward_pass_and_jacobian_add_up(
     generated_dir: Path, qemu_image: FirmwareImage, first_light_model: Model, spectra
 ) -> None:
-    rows = firmware_bench.measure(target_spec("qemu"), qemu_image, first_light_model, spectra, None).rows
-    network, jacobian = firmware_bench.split_network(rows, peers.count_network(generated_dir))
+    run = firmware_bench.measure(target_spec("qemu"), qemu_image, first_light_model, spectra, None)
+    (both,) = (row for row in run.rows if row["stage"] == firmware_bench.NETWORK)
+    assert run.with_jacobian is not None
+    firmware_bench.split_network(run.rows, run.with_jacobian, peers.count_network(generated_dir))
+    network, jacobian = (next(row for row in run.rows if row["stage"] == name) for name in ("network", "jacobian"))
+    for figure in ("instructions", "estimated_cycles_0ws", "estimated_cycles_5ws"):
+        assert network[figure] + jacobian[figure] == both[figure]
     macs = sum(len(layer.weight) * len(layer.weight[0]) for layer in first_light_model.network.layers)
     # SMLAD makes two products at once: no instruction count below half a one for each product is honest.
     assert macs / 2 < network["instructions"] < jacobian["instructions"]
+
+
+def test_definitions_of_a_build() -> None:
+    assert definitions_of("nucleo_f446re") == []
+    assert definitions_of("nucleo_f446re_float64") == ["-DNETWORK_IS_REAL", "-DREAL_IS_DOUBLE"]
 
 
 def test_emlearn_computes_the_same_network_and_is_counted() -> None:

@@ -101,7 +101,8 @@ def write_baseline(baseline: Baseline, path: Path = BASELINE) -> None:
 def measure_all() -> dict[str, Bounds]:
     """Every environment for a board or an emulated core, built from the committed model."""
     from eishil.model import Model
-    from eishil_bench.firmware.firmware_bench import FIRST_LIGHT, boards, bounds_of, build_variant
+    from eishil_bench.firmware.environments import boards
+    from eishil_bench.firmware.firmware_bench import FIRST_LIGHT, bounds_of, build_variant
 
     model = Model.load(FIRST_LIGHT / "model.json")
     with TemporaryDirectory(prefix="eishil-baseline-") as folder:

@@ -6,7 +6,6 @@ are the environments of platformio.ini that extend the board's name: `nucleo_f44
 
 from __future__ import annotations
 
-import configparser
 import itertools
 import json
 from collections.abc import Iterator, Sequence
@@ -30,6 +29,7 @@ from eishil_bench.firmware import cortex_m4, toolchain
 from eishil_bench.firmware.baseline import Bounds
 from eishil_bench.firmware.build import FirmwareImage, build_firmware, linked_bytes
 from eishil_bench.firmware.counts import CORTEX_M4_MACHINES, Count, CountingQemu
+from eishil_bench.firmware.environments import boards, builds_of, definitions_of
 from eishil_bench.firmware.model_variants import variants
 from eishil_bench.firmware.peers import count_emlearn, count_network
 from eishil_bench.firmware.stack import CallGraph
@@ -43,11 +43,12 @@ SPECTRA = 4
 ENTRY = "estimator_step"
 CORE_API = (ENTRY, "estimator_init", "estimator_report", "integrity_verify_model", "eishil_model")
 NETWORK = "network and jacobian"
+WITH_JACOBIAN = ("network_evaluate", "nn_evaluate")
 # Functions whose cost, and that of all that they call, goes to a stage; a build need not have all of them. Whatever of
 # a step is in none of them is the stage "other".
 STAGES: dict[str, tuple[str, ...]] = {
     "features": ("observation_take_usable",),
-    NETWORK: ("network_evaluate", "network_evaluate_batch", "nn_evaluate", "nn_evaluate_batch"),
+    NETWORK: (*WITH_JACOBIAN, "network_evaluate_batch", "nn_evaluate_batch"),
     "linearisation": ("observation_linearise", "trajectory_interpolate"),
     "update": ("information_compress", "ekf_update", "ukf_update", "gaussian_predict"),
     "readout": ("report", "estimator_report", "readout_evaluate"),
@@ -59,10 +60,15 @@ FUNCTIONS = (*(name for names in STAGES.values() for name in names), *FRAMES)
 
 @dataclass(frozen=True)
 class Run:
-    """One build of one model on one target: figures by stage, and the readouts (S,) that it gave."""
+    """One build of one model on one target: figures by stage, and the readouts (S,) that it gave.
+
+    `with_jacobian` is, of the stage of the network, what evaluations with their Jacobian take in a step; None where
+    the target counts no stages.
+    """
 
     rows: list[dict[str, Any]]
     soh: np.ndarray
+    with_jacobian: Count | None = None
 
 
 def bench_firmware(target: str, port: str | None, progress: Progress) -> dict[str, Any]:
@@ -80,8 +86,9 @@ def bench_firmware(target: str, port: str | None, progress: Progress) -> dict[st
             image_folder = Path(folder) / f"{name}-{env}"
             image = build_variant(variant, env, image_folder)
             run = measure(spec, image, variant, spectra, port)
-            if spec.machine in CORTEX_M4_MACHINES and build == "int8" and name.startswith("ekf"):
-                run.rows[:0] = split_network(run.rows, count_network(image_folder / "generated"))
+            if spec.machine in CORTEX_M4_MACHINES and run.with_jacobian is not None:
+                forward = count_network(image_folder / "generated", definitions_of(env))
+                split_network(run.rows, run.with_jacobian, forward)
             about = {"build": build, "filter": name.split()[0], "states": variant.n_states}
             if build in {"int8", "weights_in_ram"}:
                 cores.append(about | core_sizes(image_folder, env))
@@ -119,25 +126,6 @@ def held_out_spectra(model: Model) -> list[StepInput]:
     recipe = Recipe.load(DATASETS / "recipes" / "first_light.toml")
     trajectory = held_out_trajectories(Dataset.open(DATASETS / "sample"), recipe, model)[0]
     return [spectrum.measured for spectrum in trajectory.spectra[:SPECTRA]]
-
-
-def builds_of(board_env: str) -> dict[str, str]:
-    """Environments by what their name adds to the board's: "" is the int8 build."""
-    prefix = f"{board_env}_"
-    found = {name.removeprefix(prefix): name for name in environments() if name.startswith(prefix)}
-    return {"int8": board_env, **found}
-
-
-def boards() -> list[str]:
-    """Environments of platformio.ini that make an image for a board."""
-    return [name for name in environments() if not name.startswith("native")]
-
-
-def environments() -> list[str]:
-    """All environments of platformio.ini."""
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read(toolchain.PROJECT_ROOT / "platformio.ini", encoding="utf-8")
-    return [section.removeprefix("env:") for section in parser.sections() if section.startswith("env:")]
 
 
 def build_variant(model: Model, env: str, folder: Path) -> FirmwareImage:
@@ -214,7 +202,7 @@ def _count(spec: TargetSpec, image: FirmwareImage, model: Model, spectra: Sequen
     if not image.env.endswith("_float64"):
         worst = max(counts[ENTRY].most, worst_case_instructions(spec, image, model))
         rows.append(_row("step, worst case", Count(1, worst, 0, 0), estimated=False))
-    return Run(rows, _soh(steps))
+    return Run(rows, _soh(steps), _sum(counts, WITH_JACOBIAN).per_call(len(spectra)))
 
 
 def worst_case_instructions(spec: TargetSpec, image: FirmwareImage, model: Model) -> int:
@@ -241,23 +229,27 @@ def adversarial_spectra(model: Model) -> Iterator[StepInput]:
 
 def _stages(counts: dict[str, Count], steps: int) -> Iterator[tuple[str, Count]]:
     """Means per step. Frames are the request and the reply of a step, and of the few others of the session."""
-    zero = Count(0, 0, 0, 0)
-    total = zero
+    total = Count(0, 0, 0, 0)
     for stage, functions in STAGES.items():
-        found = sum((counts[name] for name in functions if name in counts), zero)
+        found = _sum(counts, functions)
         total += found
         yield stage, found.per_call(steps)
     entry = counts[ENTRY]
     yield "step", Count(entry.calls, total.instructions, total.cycles_0ws, total.cycles_5ws).per_call(steps)
-    yield "frames", sum((counts[name] for name in FRAMES), zero).per_call(counts[FRAMES[-1]].calls)
+    yield "frame handling", _sum(counts, FRAMES).per_call(counts[FRAMES[-1]].calls)
 
 
-def split_network(rows: list[dict[str, Any]], forward: Count) -> list[dict[str, Any]]:
-    """The forward pass alone, and what the Jacobian adds to it: one pass over the weights serves both."""
-    network = _row("network", forward, estimated=True)
-    both = next(row for row in rows if row["stage"] == NETWORK)
-    added = {name: both[name] - network[name] for name in network if name != "stage"}
-    return [network, {"stage": "jacobian", **added}]
+def _sum(counts: dict[str, Count], functions: Sequence[str]) -> Count:
+    return sum((counts[name] for name in functions if name in counts), Count(0, 0, 0, 0))
+
+
+def split_network(rows: list[dict[str, Any]], with_jacobian: Count, forward: Count) -> None:
+    """Put "network" and "jacobian" in the place of both: the Jacobian is what it adds to a forward pass."""
+    index = next(index for index, row in enumerate(rows) if row["stage"] == NETWORK)
+    once, alone = (_row("", count, estimated=True) for count in (with_jacobian, forward))
+    jacobian = {name: value - alone[name] for name, value in once.items() if name != "stage"}
+    network = {name: rows[index][name] - value for name, value in jacobian.items()}
+    rows[index : index + 1] = [{"stage": "network", **network}, {"stage": "jacobian", **jacobian}]
 
 
 def _row(stage: str, count: Count, estimated: bool) -> dict[str, Any]:

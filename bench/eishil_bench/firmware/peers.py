@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,18 +38,21 @@ def count_emlearn(network: FloatNetwork) -> Count:
         return count_program(Path(folder), [SOURCES / "emlearn.c"], [str(_emlearn_folder())])
 
 
-def count_network(generated_dir: Path) -> Count:
-    """One forward pass of our own integer network, without Jacobian, by the sources of the firmware."""
+def count_network(generated_dir: Path, definitions: Sequence[str] = ()) -> Count:
+    """One forward pass of our own network, without Jacobian, by the sources of the firmware.
+
+    `definitions` are those of the build, `-DNETWORK_IS_REAL` for one.
+    """
     core = toolchain.PROJECT_ROOT / "firmware" / "core"
     with TemporaryDirectory(prefix="eishil-peer-") as folder:
-        sources = [SOURCES / "network.c", *sorted(core.glob("*.c")), generated_dir / "model.c"]
-        return count_program(Path(folder), sources, [str(core), str(generated_dir)])
+        sources = [SOURCES / "network.c", *sorted(core.glob("*.[cS]")), *sorted(generated_dir.glob("*.c"))]
+        return count_program(Path(folder), sources, [str(core), str(generated_dir)], definitions)
 
 
-def count_program(folder: Path, sources: list[Path], includes: list[str]) -> Count:
+def count_program(folder: Path, sources: list[Path], includes: list[str], definitions: Sequence[str] = ()) -> Count:
     """Mean of the calls of `call_peer` in a bare program."""
     elf = folder / "peer.elf"
-    command = [str(toolchain.cross_compiler()[0]), *FLAGS, *MACHINE, *LINK, f"-I{folder}"]
+    command = [str(toolchain.cross_compiler()[0]), *FLAGS, *MACHINE, *LINK, *definitions, f"-I{folder}"]
     # The peers' own headers are not held to our warnings.
     command += [word for include in includes for word in ("-isystem", include)]
     command += [str(SOURCES / "start.c"), *map(str, sources), "-o", str(elf), "-lm"]

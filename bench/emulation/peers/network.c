@@ -1,13 +1,13 @@
 /* Our own network without its Jacobian: one sample, inputs in the middle of their range. */
-#include "nn.h"
+#include "network.h"
 
-static nn_work_t work;
-static int32_t input[1][MODEL_N_INPUTS];
+static network_work_t work;
+static network_input_t input[1][MODEL_N_INPUTS];
 
 void call_peer(unsigned repetition);
 
 void call_peer(unsigned repetition)
 {
-    input[0][0] = (int32_t)(100U * repetition);
-    nn_evaluate_batch(&eishil_model.network, input, 1, &work);
+    input[0][0] = (network_input_t)(100U * repetition);
+    network_evaluate_batch(&eishil_model.network, (const network_input_t(*)[MODEL_N_INPUTS])input, 1, &work);
 }
