@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 
 from eishil import wire
@@ -28,7 +28,7 @@ STATUS = wire.ENUMS["status"]
 
 
 class Network(Protocol):
-    """What the filter needs of an observation network: y (m,) in ln ohm and J (m, n_inputs) at v (n_inputs,)."""
+    """An observation network, for the filter: y (..., m) in ln ohm and J (..., m, n_inputs) at v (..., n_inputs)."""
 
     def evaluate(self, v: Array) -> tuple[Array, Array]: ...
 
@@ -43,7 +43,7 @@ class Observations:
 
 @dataclass(frozen=True)
 class Linearisation:
-    """The observation equation at one state: prediction h (m,), H (m, n), R (m, m), and where h exists."""
+    """The observation equation at a state: prediction h (..., m), H (..., m, n), R (..., m, m), and where h exists."""
 
     h: Array
     H: Array
@@ -94,18 +94,17 @@ class ModeMap:
             self._mean = np.array(model.trajectory.mean)
             self._phi = np.array(model.trajectory.phi)
 
-    def at(self, cycles: float) -> tuple[Array, Array]:
-        """Offset (n_modes,) and Phi (n_modes, n_states) after `cycles`."""
+    def at(self, cycles: ArrayLike) -> tuple[Array, Array]:
+        """Offset (..., n_modes) and Phi (..., n_modes, n_states) after `cycles` (...); without a trajectory, of one."""
         if self._identity is not None:
             return np.zeros(len(self._identity)), self._identity
         last = len(self._mean) - 1
-        position = min(max(cycles / self._spacing, 0.0), float(last))
-        node = min(int(position), max(last - 1, 0))
-        if node == last:
-            return self._mean[0], self._phi[0]
-        fraction = position - node
-        mean = self._mean[node] + fraction * (self._mean[node + 1] - self._mean[node])
-        return mean, self._phi[node] + fraction * (self._phi[node + 1] - self._phi[node])
+        position = np.clip(np.asarray(cycles, np.float64) / self._spacing, 0.0, last)
+        node = np.minimum(position.astype(np.intp), max(last - 1, 0))
+        following = np.minimum(node + 1, last)
+        fraction = (position - node)[..., None]
+        mean = self._mean[node] + fraction * (self._mean[following] - self._mean[node])
+        return mean, self._phi[node] + fraction[..., None] * (self._phi[following] - self._phi[node])
 
 
 class Ekf:
@@ -157,29 +156,37 @@ class Ekf:
         status = STATUS["OK" if best.n_used == self.model.n_observations else "POINTS_SKIPPED"]
         return self._estimate(status, best.n_used, best.nis)
 
-    def predict(self, x: Array, P: Array, elapsed_cycles: float) -> tuple[Array, Array]:
-        """State and covariance `elapsed_cycles` later, before the spectrum."""
-        return x + self._drift * elapsed_cycles, P + np.diag(self._q) * elapsed_cycles
+    def predict(self, x: Array, P: Array, elapsed_cycles: ArrayLike) -> tuple[Array, Array]:
+        """State (..., n) and covariance (..., n, n) `elapsed_cycles` (...) later, before the spectrum."""
+        elapsed = np.asarray(elapsed_cycles, np.float64)[..., None]
+        return x + self._drift * elapsed, P + np.diag(self._q) * elapsed[..., None]
 
     def condition(self, x: Array, P: Array, cycles: float, step: StepInput, seen: Observations) -> Update:
         """Update one filter of the bank, predicted to x and P, with what was seen."""
         return update(x, P, seen, self.linearise(x, cycles, step.voltage_V, step.temperature_degC))
 
-    def linearise(self, x: Array, cycles: float, voltage_V: float, temperature_degC: float) -> Linearisation:
-        """Predicted observations, their derivative by the state, and the covariance of their errors."""
+    def linearise(
+        self, x: Array, cycles: ArrayLike, voltage_V: ArrayLike, temperature_degC: ArrayLike
+    ) -> Linearisation:
+        """Predicted observations, their derivative by the state, and the covariance of their errors.
+
+        Of one filter, x (n,), or of as many as there are leading axes, the same for all arguments.
+        """
         mean, phi = self._mode_map.at(cycles)
-        modes = mean + phi @ x
-        T_K = temperature_degC + ZERO_CELSIUS_K
-        y, J = self.network.evaluate(np.array([*(self._select @ modes), voltage_V, 1000.0 / T_K]))
+        modes = mean + (phi @ x[..., None])[..., 0]
+        T_K = np.asarray(temperature_degC, np.float64)[..., None] + ZERO_CELSIUS_K
+        context_inputs = (np.asarray(voltage_V, np.float64)[..., None], 1000.0 / T_K)
+        y, J = self.network.evaluate(np.concatenate([modes @ self._select.T, *context_inputs], axis=-1))
         z_network = np.exp(y)
         z = z_network + modes @ self._series
         exists = z > 0
         z = np.where(exists, z, 1.0)
-        J = (z_network / z)[:, None] * J
-        dh_dmodes = J[:, :-2] @ self._select + self._series.T / z[:, None]
+        J = (z_network / z)[..., None] * J
+        dh_dmodes = J[..., :-2] @ self._select + self._series.T / z[..., None]
         noise = self.model.noise
-        context = J[:, -2:] * [noise.voltage_std_V, -1000.0 / T_K**2 * noise.temperature_std_K]
-        R = np.diag(self._variance) + context @ context.T
+        by_voltage = noise.voltage_std_V * J[..., -2]
+        by_temperature = -1000.0 / T_K**2 * noise.temperature_std_K * J[..., -1]
+        R = np.diag(self._variance) + _outer(by_voltage) + _outer(by_temperature)
         return Linearisation(np.log(z), dh_dmodes @ phi, R, exists)
 
     def _estimate(self, status: int, n_used: int = 0, nis: float = 0.0) -> StepOutput:
@@ -226,5 +233,5 @@ def _normalised(log_weight: Array) -> Array:
 
 
 def _outer(d: Array) -> Array:
-    """Outer product of every row with itself: (b, n) -> (b, n, n)."""
-    return d[:, :, None] * d[:, None, :]
+    """Outer product of every row with itself: (..., n) -> (..., n, n)."""
+    return d[..., :, None] * d[..., None, :]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe
 from eishil.dataset.tables import Dataset
+from eishil.filters.batch import NotForBatchesError, replay_many
 from eishil.filters.ekf import Network
 from eishil.filters.scores import rms, within
 from eishil.filters.step import StepInput
@@ -106,11 +107,20 @@ def measured_cells(
 
 def replay(model: Model, network: Network, cells: Sequence[MeasuredCell]) -> Estimates:
     """Filter every cell from the model's prior; SOH is the first readout."""
-    ekf = reference_filter(model, network)
+    try:
+        soh, sigma, nis, n_used = replay_many(model, network, [cell.steps for cell in cells])
+    except NotForBatchesError:
+        return replay_each(model, network, cells)
+    return Estimates(soh, sigma, np.concatenate([cell.soh for cell in cells]), nis, n_used)
+
+
+def replay_each(model: Model, network: Network, cells: Sequence[MeasuredCell]) -> Estimates:
+    """The same, step by step with the filter that the model names."""
+    filter_ = reference_filter(model, network)
     outputs = []
     for cell in cells:
-        ekf.reset()
-        outputs += [ekf.step(step) for step in cell.steps]
+        filter_.reset()
+        outputs += [filter_.step(step) for step in cell.steps]
     return Estimates(
         soh=np.array([output.readout[0] for output in outputs]),
         sigma=np.array([output.readout_sigma[0] for output in outputs]),
