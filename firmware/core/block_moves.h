@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define BLOCK_MOVES_MAX          10U
-#define BLOCK_MOVES_MAX_INTEGERS 4U
+#define BLOCK_MOVES_MAX_INTEGERS 6U
 
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_FP) && !defined(REAL_IS_DOUBLE) && defined(__OPTIMIZE__)
 
@@ -63,11 +63,13 @@ BLOCK_INLINE void block_load_multiple_integers(const int32_t *from, unsigned n, 
     register int32_t i1 __asm__("s1");
     register int32_t i2 __asm__("s2");
     register int32_t i3 __asm__("s3");
+    register int32_t i4 __asm__("s4");
+    register int32_t i5 __asm__("s5");
     __asm__("vldmia %[from], {s0-s%c[last]}"
-            : "=t"(i0), "=t"(i1), "=t"(i2), "=t"(i3)
-            : [from] "r"(from), [last] "i"(n - 1U), "m"(*(const int32_t (*)[n])from));
-    const int32_t value[BLOCK_MOVES_MAX_INTEGERS] = {i0, i1, i2, i3};
-#pragma GCC unroll 4
+            : "=t"(i0), "=t"(i1), "=t"(i2), "=t"(i3), "=t"(i4), "=t"(i5)
+            : [from] "r"(from), [last] "i"(n - 1U), "m"(*(const int32_t(*)[n])from));
+    const int32_t value[BLOCK_MOVES_MAX_INTEGERS] = {i0, i1, i2, i3, i4, i5};
+#pragma GCC unroll 6
     for (unsigned k = 0; k < n; k++) {
         out[k] = (real_t)value[k];
     }

@@ -10,11 +10,6 @@ extern int32_t fmath_round(float x);
 
 #if !defined(REAL_IS_DOUBLE)
 
-extern float fmath_log_of_normal(float x);
-extern float fmath_exp_within(float x);
-extern float fmath_exp(float x);
-extern float fmath_tanh(float x);
-
 /* Centres of 32 equal bins of the bits from 0x3F320000 on; the bin around 1 has its centre there, for ln x to be exact
  * where it is small. */
 const fmath_log_bin_t fmath_log_bins[32] = {
@@ -36,15 +31,26 @@ const fmath_log_bin_t fmath_log_bins[32] = {
     {0x1.58p+0f, 0x1.7d05f4p-1f, 0x1.2e8e2cp-2f},  {0x1.6p+0f, 0x1.745d18p-1f, 0x1.4618bcp-2f},
 };
 
-const float fmath_exp_powers[16] = {
-    0x1p+0f,        0x1.0b5586p+0f, 0x1.172b84p+0f, 0x1.2387a6p+0f, 0x1.306fep+0f,  0x1.3dea64p+0f,
-    0x1.4bfdaep+0f, 0x1.5ab07ep+0f, 0x1.6a09e6p+0f, 0x1.7a1148p+0f, 0x1.8ace54p+0f, 0x1.9c4918p+0f,
-    0x1.ae89fap+0f, 0x1.c199bep+0f, 0x1.d5818ep+0f, 0x1.ea4afap+0f,
+const fmath_exp_table_t fmath_exp_table = {
+    {16.0f * 0x1.715476p+0f, 0x1.8p+23f, FMATH_LN2_HIGH / 16.0f, FMATH_LN2_LOW / 16.0f, 1.0f / 6.0f},
+    {0x1p+0f, 0x1.0b5586p+0f, 0x1.172b84p+0f, 0x1.2387a6p+0f, 0x1.306fep+0f, 0x1.3dea64p+0f, 0x1.4bfdaep+0f,
+     0x1.5ab07ep+0f, 0x1.6a09e6p+0f, 0x1.7a1148p+0f, 0x1.8ace54p+0f, 0x1.9c4918p+0f, 0x1.ae89fap+0f, 0x1.c199bep+0f,
+     0x1.d5818ep+0f, 0x1.ea4afap+0f},
 };
 
 float fmath_log(float x)
 {
     return fmath_has_logarithm(x) ? fmath_log_of_normal(x) : FMATH_NAN;
+}
+
+float fmath_exp(float x)
+{
+    return fmath_exp_inline(x);
+}
+
+float fmath_tanh(float x)
+{
+    return fmath_tanh_inline(x);
 }
 
 #endif

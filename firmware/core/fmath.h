@@ -4,7 +4,7 @@
 #ifndef EISHIL_CORE_FMATH_H
 #define EISHIL_CORE_FMATH_H
 
-#include "precision.h"
+#include "block_moves.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -102,33 +102,47 @@ typedef struct {
 } fmath_log_bin_t;
 
 extern const fmath_log_bin_t fmath_log_bins[32];
-extern const float fmath_exp_powers[16]; /* 2^(j/16) */
+
+/* What the exponential needs, beside each other. */
+typedef struct {
+    float factor[5];  /* 16 / ln 2, 1.5 * 2^23 where floats are 1 apart, ln 2 / 16 in two parts, 1 / 6 */
+    float powers[16]; /* 2^(j/16) */
+} fmath_exp_table_t;
+
+extern const fmath_exp_table_t fmath_exp_table;
 
 /* For x with fmath_has_logarithm: x = 2^k m with m in 0.695..1.39, and ln m = ln c + ln(1 + r), r = (m - c) / c, where
  * m - c is exact and |r| < 2^-6: the first term left out is below 2e-10 and less than 6e-8 of the sum. */
-inline float fmath_log_of_normal(float x)
+static inline float fmath_log_of_normal(float x)
 {
     const uint32_t bits = fmath_to_bits(x);
-    const uint32_t offset = bits - 0x3F320000U;
-    const fmath_log_bin_t *bin = &fmath_log_bins[offset >> 18 & 31U];
-    const float k = (float)((int32_t)offset >> 23);
-    const float m = fmath_from_bits(bits - (offset & 0xFF800000U));
-    const float r = (m - bin->centre) * bin->inverse;
-    const float tail = r * r * (-0.5f + r * (1.0f / 3.0f - 0.25f * r));
-    return k * FMATH_LN2_HIGH + (bin->log + (r + (tail + k * FMATH_LN2_LOW)));
+    uint32_t start = 0x3F320000U;
+    REAL_KEEP(start);
+    const uint32_t offset = bits - start;
+    float bin[3]; /* centre, inverse, log */
+    block_load(&fmath_log_bins[offset >> 18 & 31U].centre, 3, bin);
+    int32_t exponent = (int32_t)offset >> 23;
+    REAL_KEEP(exponent);
+    const float k = (float)exponent;
+    const float m = fmath_from_bits(bits - ((uint32_t)exponent << 23));
+    const float r = (m - bin[0]) * bin[1];
+    const float bend = -0.5f + r * (1.0f / 3.0f - 0.25f * r);
+    const float tail = real_add_product(r * r * bend, k, FMATH_LN2_LOW);
+    return real_add_product(bin[2] + (r + tail), k, FMATH_LN2_HIGH);
 }
 
 /* For FMATH_EXP_LOWEST <= x <= FMATH_EXP_HIGHEST: x = n ln 2 / 16 + r, exp x = 2^(n/16) (1 + r + ...), |r| < 0.022, and
  * the first term left out is below 1e-8. */
-inline float fmath_exp_within(float x)
+static inline float fmath_exp_within(float x)
 {
-    const float shift = 0x1.8p+23f; /* where floats are 1 apart: the addition rounds, the subtraction is exact */
-    const float shifted = x * (16.0f * 0x1.715476p+0f) + shift;
-    const float n = shifted - shift;
+    float factor[5];
+    block_load(fmath_exp_table.factor, 5, factor);
+    const float shifted = x * factor[0] + factor[1];
+    const float n = shifted - factor[1];
     const uint32_t index = fmath_to_bits(shifted);
-    const float r = (x - n * (FMATH_LN2_HIGH / 16.0f)) - n * (FMATH_LN2_LOW / 16.0f);
-    const float tail = r * r * (0.5f + r * (1.0f / 6.0f));
-    const float power = fmath_from_bits(fmath_to_bits(fmath_exp_powers[index & 15U]) + (index >> 4 << 23));
+    const float r = real_subtract_product(real_subtract_product(x, n, factor[2]), n, factor[3]);
+    const float tail = r * r * (0.5f + r * factor[4]);
+    const float power = fmath_from_bits(fmath_to_bits(fmath_exp_table.powers[index & 15U]) + (index >> 4 << 23));
     return power + power * (r + tail);
 }
 
@@ -160,22 +174,39 @@ real_t fmath_log(real_t x);
 real_t fmath_exp_bound(real_t x);
 
 /* The argument is clamped, so that the result is normal and finite. Error below 1.5 ulp. */
-inline real_t fmath_exp(real_t x)
-{
-    return fmath_exp_within(x >= FMATH_EXP_LOWEST && x <= FMATH_EXP_HIGHEST ? x : fmath_exp_bound(x));
-}
+real_t fmath_exp(real_t x);
 
 /* Odd, within -1..1. Error below 2 ulp. */
-#if defined(REAL_IS_DOUBLE)
 real_t fmath_tanh(real_t x);
+
+/* The same where calls cost too much. */
+static inline real_t fmath_exp_inline(real_t x)
+{
+#if defined(REAL_IS_DOUBLE)
+    return fmath_exp_within(fmath_exp_bound(x));
 #else
-inline float fmath_tanh(float x)
+    /* Most arguments are below 64, which one comparison of the bits without the sign tells. */
+    const uint32_t bits_of_64 = 0x42800000U;
+    return fmath_exp_within(fmath_to_bits(x) << 1 < bits_of_64 << 1 ? x : fmath_exp_bound(x));
+#endif
+}
+
+#if defined(REAL_IS_DOUBLE)
+
+static inline real_t fmath_tanh_inline(real_t x)
+{
+    return fmath_tanh(x);
+}
+
+#else
+
+static inline float fmath_tanh_inline(float x)
 {
     float magnitude = fmath_from_bits(fmath_to_bits(x) & ~FMATH_SIGN_BIT);
     float result;
     if (magnitude < 0.625f) {
         /* The fifth convergent of Lambert's continued fraction x / (1 + x^2 / (3 + x^2 / (5 + ...))). */
-        float z = x * x;
+        const float z = x * x;
         result = magnitude - magnitude * z * ((315.0f + 14.0f * z) / (945.0f + z * (420.0f + 15.0f * z)));
     } else {
         /* From 9.1 on this is exactly 1 in float32; the bound also keeps the exponential's argument in range. */
@@ -184,6 +215,7 @@ inline float fmath_tanh(float x)
     }
     return fmath_from_bits(fmath_to_bits(result) | (fmath_to_bits(x) & FMATH_SIGN_BIT));
 }
+
 #endif
 
 #endif

@@ -17,11 +17,14 @@ real_t fmath_exp_within(real_t x)
     return exp(x);
 }
 
-extern real_t fmath_exp(real_t x);
-
 real_t fmath_log(real_t x)
 {
     return fmath_has_logarithm(x) ? log(x) : FMATH_NAN;
+}
+
+real_t fmath_exp(real_t x)
+{
+    return fmath_exp_inline(x);
 }
 
 real_t fmath_tanh(real_t x)

@@ -22,26 +22,18 @@ typedef struct {
     uint32_t tangent[MODEL_N_INPUTS];
 } nn_first_t;
 
-/* A pair of rows of a further hidden layer. */
+/* A layer after the first one, in fours of rows, in the order in which nn_kernel.h reads it. weight has the int8 weights
+ * as half-words, [four rows][pair of inputs][row of the four], the even input in the low half; rows has the biases and,
+ * of a hidden layer, multipliers and tangents' multipliers, [four rows][what][row of the four]. Zeros fill up rows to
+ * fours, and a row's weights to the widest layer's. */
 typedef struct {
-    int32_t bias[2];
-    int32_t multiplier[2];
-    int32_t tangent_multiplier[2];
-} nn_rows_t;
-
-/* A layer after the first one. weight has the int8 weights as half-words in the order in which nn_kernel.h reads them:
- * [pair of rows][pair of inputs][row of the pair], the even input in the low half; zeros fill up what is odd, and rows to
- * multiples of four inputs. */
-typedef struct {
-    uint8_t n_in;
     uint8_t n_out;
     const uint32_t *weight;
-    const nn_rows_t *rows; /* [pair of rows]; NULL in the last layer */
+    const int32_t *rows;
 } nn_layer_t;
 
-/* From the sums of one output to ln ohm: y = (sum + bias) * scale + offset, dy/dv = sum * jacobian_scale * column scale. */
+/* From the sums of one output to ln ohm: y = accumulator * scale + offset, dy/dv = sum * jacobian_scale * column scale. */
 typedef struct {
-    int32_t bias;
     float scale;
     float offset;
     float jacobian_scale;
@@ -90,11 +82,12 @@ typedef struct {
     const float *covariance;
 } prior_t;
 
-/* Variance of one observation's own error, in (ln ohm)^2, and whether series terms add to what is expected. */
+/* Variance of one observation's own error, in (ln ohm)^2; and where series terms add to what is expected, 1 /
+ * jacobian_scale of its output, otherwise 0. */
 typedef struct {
     float inverse_variance;
     float log_variance;
-    uint32_t in_series;
+    float series_scale;
 } observable_t;
 
 /* When a spectrum is left out. */

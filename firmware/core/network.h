@@ -29,7 +29,7 @@ extern const network_real_t eishil_network_real;
 
 typedef struct {
     nn_work_t integer; /* for whoever asks for the integer network */
-    real_t output[NN_BLOCK][MODEL_N_OBSERVATIONS];
+    real_t output[NN_BATCH][MODEL_N_OBSERVATIONS];
     real_t activation[2][MODEL_MAX_ROWS];
     real_t tangent[2][MODEL_MAX_ROWS][MODEL_N_INPUTS];
     const real_t (*jacobian)[MODEL_N_INPUTS];
@@ -57,7 +57,7 @@ static inline network_input_t network_read_input(const nn_t *nn, unsigned index,
 /* One sample with its Jacobian. */
 void network_evaluate(const nn_t *nn, const network_input_t *input, network_work_t *work);
 
-/* 1 to NN_BLOCK samples without. */
+/* 1 to NN_BATCH samples without. */
 void network_evaluate_batch(const nn_t *nn, const network_input_t (*input)[MODEL_N_INPUTS], unsigned n_samples,
                             network_work_t *work);
 
@@ -79,7 +79,7 @@ typedef struct {
     const real_t *gradient;
 #else
     const nn_output_t *output;
-    const int32_t *sum[NN_BLOCKS];
+    const int32_t *sum; /* of the output, then of its derivatives */
 #endif
 } network_row_t;
 
@@ -92,9 +92,7 @@ static inline network_row_t network_first_row(const nn_t *nn, const network_work
     row.gradient = work->jacobian[0];
 #else
     row.output = nn->output;
-    for (unsigned b = 0; b < NN_BLOCKS; b++) {
-        row.sum[b] = work->integer.sum[b].sum;
-    }
+    row.sum = work->integer.sum.row[0];
 #endif
     return row;
 }
@@ -105,10 +103,7 @@ static inline void network_next_row(network_row_t *row)
 #if defined(NETWORK_IS_REAL)
     row->gradient += MODEL_N_INPUTS;
 #else
-#pragma GCC unroll 8
-    for (unsigned b = 0; b < NN_BLOCKS; b++) {
-        row->sum[b] += NN_WIDTH(b);
-    }
+    row->sum += NN_STRIDE;
 #endif
 }
 
@@ -117,22 +112,19 @@ static inline real_t network_row_output(const network_row_t *row)
 #if defined(NETWORK_IS_REAL)
     return *row->output;
 #else
-    return (real_t)(row->sum[0][0] + row->output->bias) * row->output->scale + row->output->offset;
+    return (real_t)row->sum[0] * row->output->scale + row->output->offset;
 #endif
 }
 
-/* Derivatives by the inputs [n_inputs], without the row's and the columns' scales. */
+/* Derivatives by the inputs [n_inputs], voltage and temperature first, without the row's and the columns' scales. */
 static inline void network_row_gradient(const network_row_t *row, real_t *gradient)
 {
 #if defined(NETWORK_IS_REAL)
-    block_load(row->gradient, MODEL_N_INPUTS, gradient);
-#else
-#pragma GCC unroll 8
-    for (unsigned b = 0; b < NN_BLOCKS; b++) {
-        const unsigned first = b == 0U ? 1U : 0U; /* column 0 is the output itself */
-        const unsigned left = NN_LEFT(b) < NN_BLOCK ? NN_LEFT(b) : NN_BLOCK;
-        block_load_integers(row->sum[b] + first, left - first, gradient + b * NN_BLOCK + first - 1U);
+    for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
+        gradient[NN_TANGENT(c)] = row->gradient[c];
     }
+#else
+    block_load_integers(row->sum + 1, MODEL_N_INPUTS, gradient);
 #endif
 }
 
@@ -143,6 +135,17 @@ static inline real_t network_row_scale(const network_row_t *row)
     return REAL(1);
 #else
     return row->output->jacobian_scale;
+#endif
+}
+
+/* 1 / the row's scale; of an observation in series, which has it. */
+static inline real_t network_row_inverse_scale(const observable_t *observable)
+{
+#if defined(NETWORK_IS_REAL)
+    (void)observable;
+    return REAL(1);
+#else
+    return observable->series_scale;
 #endif
 }
 

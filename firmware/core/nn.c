@@ -16,11 +16,11 @@ typedef struct {
     int32_t high;
 } pair_t;
 
-/* Activations of two units from their sums. */
-static inline pair_t activate(pair_t sum, const int32_t *bias, const int32_t *multiplier)
+/* Activations of two units from their accumulators. */
+static inline pair_t activate(pair_t accumulator, const int32_t *multiplier)
 {
-    return (pair_t){nn_tanh(nn_requantise(sum.low + bias[0], multiplier[0])),
-                    nn_tanh(nn_requantise(sum.high + bias[1], multiplier[1]))};
+    return (pair_t){nn_tanh(nn_requantise(accumulator.low, multiplier[0])),
+                    nn_tanh(nn_requantise(accumulator.high, multiplier[1]))};
 }
 
 static void pack_sample(const int32_t *input, uint32_t *sample)
@@ -33,13 +33,12 @@ static void pack_sample(const int32_t *input, uint32_t *sample)
 static inline pair_t activate_first(const nn_first_t *first, const uint32_t *sample)
 {
     pair_t sum = {first->bias[0], first->bias[1]};
-    const int32_t none[2] = {0, 0};
 #pragma GCC unroll 8
     for (unsigned j = 0; j < NN_PAIRS(MODEL_N_INPUTS); j++) {
         sum.low = nn_multiply_pair(first->weight[j][0], sample[j], sum.low);
         sum.high = nn_multiply_pair(first->weight[j][1], sample[j], sum.high);
     }
-    return activate(sum, none, first->multiplier);
+    return activate(sum, first->multiplier);
 }
 
 /* The first layer's tangents are constants of the model. */
@@ -53,97 +52,86 @@ static void evaluate_first(const nn_t *nn, const int32_t *input, nn_work_t *work
         const pair_t a = activate_first(first, sample);
         const int32_t low = nn_slope(a.low);
         const int32_t high = nn_slope(a.high);
-        work->column[0].pair[i * NN_WIDTH(0)] = nn_pack(a.low, a.high);
+        work->column.pair[i] = nn_pack(a.low, a.high);
 #pragma GCC unroll 32
-        for (unsigned column = 1; column < NN_COLUMNS; column++) {
-            const unsigned block = column / NN_BLOCK;
-            work->column[block].pair[i * NN_WIDTH(block) + column % NN_BLOCK] =
-                nn_requantise_pair(first->tangent[column - 1U], low, high);
+        for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
+            work->block[NN_TANGENT(c) / 2U].pair[i][NN_TANGENT(c) % 2U] =
+                nn_requantise_pair(first->tangent[c], low, high);
         }
-    }
-}
-
-/* From the sums of a hidden layer to its activations and tangents. */
-static void finish(const nn_layer_t *layer, nn_work_t *work)
-{
-    const nn_rows_t *rows = layer->rows;
-    const nn_rows_t *end = rows + NN_PAIRS(layer->n_out);
-    for (unsigned i = 0; rows != end; i++, rows++) {
-        const int32_t *own = &work->sum[0].sum[2U * i * NN_WIDTH(0)];
-        const pair_t a = activate((pair_t){own[0], own[NN_WIDTH(0)]}, rows->bias, rows->multiplier);
-        const int32_t low = nn_requantise(rows->tangent_multiplier[0], nn_slope(a.low));
-        const int32_t high = nn_requantise(rows->tangent_multiplier[1], nn_slope(a.high));
-        work->column[0].pair[i * NN_WIDTH(0)] = nn_pack(a.low, a.high);
-#pragma GCC unroll 32
-        for (unsigned column = 1; column < NN_COLUMNS; column++) {
-            const unsigned block = column / NN_BLOCK;
-            const unsigned width = NN_WIDTH(block);
-            const int32_t *sum = &work->sum[block].sum[2U * i * width + column % NN_BLOCK];
-            work->column[block].pair[i * width + column % NN_BLOCK] =
-                nn_pack(nn_requantise(sum[0], low), nn_requantise(sum[width], high));
-        }
-    }
-}
-
-static void multiply(const nn_layer_t *layer, nn_work_t *work)
-{
-#pragma GCC unroll 4
-    for (unsigned b = 0; b < NN_BLOCKS; b++) {
-        nn_kernel_multiply(layer, &work->column[b], NN_WIDTH(b), &work->sum[b]);
     }
 }
 
 void nn_evaluate(const nn_t *nn, const int32_t *input, nn_work_t *work)
 {
-    work->width = NN_WIDTH(0);
+    const nn_layer_t *const last = &nn->layer[nn->n_layers - 1U];
+    work->first_column = 0;
     evaluate_first(nn, input, work);
-    for (unsigned i = 0; i + 1U < nn->n_layers; i++) {
-        multiply(&nn->layer[i], work);
-        finish(&nn->layer[i], work);
+    for (const nn_layer_t *layer = nn->layer; layer != last; layer++) {
+        nn_kernel_activate_column(layer, &work->column, work->multiplier);
+        nn_kernel_propagate_blocks(layer, work->block, NN_TANGENT_BLOCKS, work->multiplier);
     }
-    multiply(&nn->layer[nn->n_layers - 1U], work);
+    nn_kernel_multiply_column(last, &work->column, &work->sum);
+    nn_kernel_multiply_blocks(last, work->block, NN_TANGENT_BLOCKS, &work->sum);
 }
 
-/* One sample's activations of the first layer, to its column. */
-static void evaluate_first_sample(const nn_t *nn, const int32_t *input, unsigned width, uint32_t *out)
+/* Samples without tangents: one alone in the column, several in the blocks. */
+static uint32_t *first_pair(nn_work_t *work, unsigned sample)
+{
+    return work->first_column == 0U ? work->column.pair : &work->block[sample / 2U].pair[0][sample % 2U];
+}
+
+/* One sample's activations of the first layer, `stride` apart. */
+static void evaluate_first_sample(const nn_t *nn, const int32_t *input, uint32_t *out, unsigned stride)
 {
     const nn_first_t *first = nn->first;
     const nn_first_t *end = first + NN_PAIRS(nn->n_first);
     uint32_t sample[NN_PAIRS(MODEL_N_INPUTS)];
     pack_sample(input, sample);
-    for (; first != end; first++, out += width) {
+    for (; first != end; first++, out += stride) {
         const pair_t a = activate_first(first, sample);
         *out = nn_pack(a.low, a.high);
     }
 }
 
-/* Without tangents: every column is a sample. */
-static void finish_batch(const nn_layer_t *layer, nn_work_t *work)
+/* From the sums of a hidden layer to one sample's activations. */
+static void finish_sample(const nn_layer_t *layer, nn_work_t *work, unsigned index)
 {
-    const nn_rows_t *rows = layer->rows;
-    const nn_rows_t *end = rows + NN_PAIRS(layer->n_out);
-    const int32_t *sum = work->sum[0].sum;
-    uint32_t *pair = work->column[0].pair;
-    for (; rows != end; rows++) {
-        for (unsigned column = 0; column < work->width; column++) {
-            const pair_t both = {sum[column], sum[work->width + column]};
-            const pair_t a = activate(both, rows->bias, rows->multiplier);
-            *pair++ = nn_pack(a.low, a.high);
-        }
-        sum += 2U * work->width;
+    const int32_t *sum = &work->sum.row[0][1U + index];
+    uint32_t *out = first_pair(work, index);
+    for (unsigned i = 0; i < NN_PAIRS(layer->n_out); i++, sum += 2U * NN_STRIDE, out += 2) {
+        const int32_t *rows = layer->rows + i / 2U * NN_HIDDEN_ROWS + i % 2U * 2U;
+        const pair_t both = {sum[0] + rows[0], sum[NN_STRIDE] + rows[1]};
+        const pair_t a = activate(both, rows + 4);
+        *out = nn_pack(a.low, a.high);
+    }
+}
+
+/* A hidden layer. */
+static void activate_batch(const nn_layer_t *layer, unsigned n_samples, nn_work_t *work)
+{
+    if (n_samples == 1U) {
+        nn_kernel_activate_column(layer, &work->column, work->multiplier);
+        return;
+    }
+    nn_kernel_multiply_blocks(layer, work->block, NN_PAIRS(n_samples), &work->sum);
+    for (unsigned index = 0; index < n_samples; index++) {
+        finish_sample(layer, work, index);
     }
 }
 
 void nn_evaluate_batch(const nn_t *nn, const int32_t (*input)[MODEL_N_INPUTS], unsigned n_samples, nn_work_t *work)
 {
-    work->width = n_samples == 2U ? 3U : n_samples;
-    for (unsigned column = 0; column < work->width; column++) {
-        const int32_t *sample = input[column < n_samples ? column : 0];
-        evaluate_first_sample(nn, sample, work->width, &work->column[0].pair[column]);
+    const nn_layer_t *const last = &nn->layer[nn->n_layers - 1U];
+    work->first_column = n_samples == 1U ? 0U : 1U;
+    for (unsigned index = 0; index < n_samples; index++) {
+        evaluate_first_sample(nn, input[index], first_pair(work, index), 1U + work->first_column);
     }
-    for (unsigned i = 0; i + 1U < nn->n_layers; i++) {
-        nn_kernel_multiply(&nn->layer[i], &work->column[0], work->width, &work->sum[0]);
-        finish_batch(&nn->layer[i], work);
+    for (const nn_layer_t *layer = nn->layer; layer != last; layer++) {
+        activate_batch(layer, n_samples, work);
     }
-    nn_kernel_multiply(&nn->layer[nn->n_layers - 1U], &work->column[0], work->width, &work->sum[0]);
+    if (n_samples == 1U) {
+        nn_kernel_multiply_column(last, &work->column, &work->sum);
+    } else {
+        nn_kernel_multiply_blocks(last, work->block, NN_PAIRS(n_samples), &work->sum);
+    }
 }

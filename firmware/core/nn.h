@@ -8,18 +8,16 @@
 #define NN_INPUT_MIN (-2048)
 #define NN_INPUT_MAX 2047
 
-#define NN_COLUMNS (1U + MODEL_N_INPUTS)
-#define NN_BLOCKS  ((NN_COLUMNS + NN_BLOCK - 1U) / NN_BLOCK)
-/* Columns of block b; two are a block of three, of which the last means nothing. */
-#define NN_LEFT(b)  (NN_COLUMNS - (b) * NN_BLOCK)
-#define NN_WIDTH(b) (NN_LEFT(b) >= NN_BLOCK ? NN_BLOCK : NN_LEFT(b) == 1U ? 1U : 3U)
+#define NN_BATCH (2U * NN_BATCH_BLOCKS)
 
-/* Where the network works, and after it the last layer's sums. Column 0 has the network itself, column 1 + c the
- * derivatives by input c; or with nn_evaluate_batch every column of block 0 is a sample; it is `width` wide. */
+/* Where the network works, and after it the last layer's sums: those of a sample on its own, its bias included, in
+ * column 0, those of its derivatives or of the samples of a batch from column 1 on. */
 typedef struct {
-    nn_block_t column[NN_BLOCKS];
-    nn_sums_t sum[NN_BLOCKS];
-    unsigned width;
+    nn_column_t column;
+    nn_block_t block[NN_BLOCKS];
+    int32_t multiplier[4U * NN_QUADS(MODEL_MAX_WIDTH)]; /* of a hidden layer's tangents, slopes included */
+    nn_sums_t sum;
+    unsigned first_column; /* of the samples */
 } nn_work_t;
 
 /* Q11 input of one network input; ties to even, saturated to 12 bits; 0 of NaN. */
@@ -42,20 +40,24 @@ int32_t nn_tanh_q11(int32_t argument);
 /* One sample with its Jacobian; input [n_inputs], 12 bits each. */
 void nn_evaluate(const nn_t *nn, const int32_t *input, nn_work_t *work);
 
-/* 1 to 4 samples without: input [n_samples][n_inputs]. */
+/* 1 to NN_BATCH samples without: input [n_samples][n_inputs]. */
 void nn_evaluate_batch(const nn_t *nn, const int32_t (*input)[MODEL_N_INPUTS], unsigned n_samples, nn_work_t *work);
 
-/* Accumulator of output i, bias included, of sample `column` (0 after nn_evaluate). */
-inline int32_t nn_accumulator(const nn_t *nn, const nn_work_t *work, unsigned i, unsigned column)
+/* Accumulator of output i, bias included, of a sample (0 after nn_evaluate). */
+inline int32_t nn_accumulator(const nn_t *nn, const nn_work_t *work, unsigned i, unsigned sample)
 {
-    return nn->output[i].bias + work->sum[0].sum[i * work->width + column];
+    const int32_t *bias = nn->layer[nn->n_layers - 1U].rows;
+    return (work->first_column == 0U ? 0 : bias[i]) + work->sum.row[i][work->first_column + sample];
 }
+
+/* Derivatives stand in the order in which information.h wants them: by the last two inputs, voltage and temperature,
+ * first. */
+#define NN_TANGENT(c) (((c) + 2U) % MODEL_N_INPUTS)
 
 /* Accumulator of the derivative of output i by input c. */
 inline int32_t nn_jacobian_accumulator(const nn_work_t *work, unsigned i, unsigned c)
 {
-    const unsigned block = (1U + c) / NN_BLOCK;
-    return work->sum[block].sum[i * NN_WIDTH(block) + (1U + c) % NN_BLOCK];
+    return work->sum.row[i][1U + NN_TANGENT(c)];
 }
 
 /* Output i in ln ohm, and its derivative by input c in ln ohm per unit of that input. */

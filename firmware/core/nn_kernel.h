@@ -1,13 +1,11 @@
 /* Inner loops of the integer network: bit-equal to docs/network.md in portable C and in the DSP extension's instructions.
  *
  * One data layout serves both. Two consecutive units share a word, the even one in its low half: what SMLAD multiplies.
- * Columns are a sample's activations or the tangents by one input; up to four share a block, interleaved in the order in
- * which one pair of rows meets them. */
+ * A column is a sample's activations or the tangents by one input; two columns share a block. */
 #ifndef EISHIL_CORE_NN_KERNEL_H
 #define EISHIL_CORE_NN_KERNEL_H
 
 #include "model.h"
-#include "nn_tanh_table.h"
 
 #include <string.h>
 
@@ -17,24 +15,61 @@
 #define NN_KERNEL_DSP 0
 #endif
 
-#define NN_BLOCK    4U
+/* tanh at k / 32, k = -256..256, and where k is 0. */
+#define NN_TANH_NODES 513U
+extern const int16_t nn_tanh_table[NN_TANH_NODES];
+#define nn_tanh_middle (nn_tanh_table + NN_TANH_NODES / 2U)
+
 #define NN_PAIRS(n) (((n) + 1U) / 2U)
 
-/* The kernels take two pairs of inputs at a time: weights of zero fill up a row, whatever they meet. */
-#define NN_WEIGHT_PAIRS(n) (((n) + 3U) / 4U * 2U)
+/* Rows of weights come in fours, each as long as the widest layer: zeros fill up what is missing. */
+#define NN_QUADS(n) (((n) + 3U) / 4U)
+#define NN_STEPS    (2U * NN_QUADS(MODEL_MAX_WIDTH)) /* pairs of inputs of a row */
+#define NN_ROWS     (4U * NN_QUADS(MODEL_MAX_ROWS))
 
-/* Inputs of a layer: [pair of units][width] words of two signed half-words. */
+/* A layer's sums have a column for the sample in nn_column_t, and two for each block. */
+#define NN_BATCH_BLOCKS   2U
+#define NN_TANGENT_BLOCKS NN_PAIRS(MODEL_N_INPUTS)
+#if NN_TANGENT_BLOCKS > NN_BATCH_BLOCKS
+#define NN_BLOCKS NN_TANGENT_BLOCKS
+#else
+#define NN_BLOCKS NN_BATCH_BLOCKS
+#endif
+#define NN_STRIDE (1U + 2U * NN_BLOCKS)
+
 typedef struct {
-    uint32_t pair[NN_WEIGHT_PAIRS(MODEL_MAX_WIDTH) * NN_BLOCK];
+    uint32_t pair[NN_STEPS];
+} nn_column_t;
+
+typedef struct {
+    uint32_t pair[NN_STEPS][2];
 } nn_block_t;
 
-/* Sums of a layer: [row][width]. */
 typedef struct {
-    int32_t sum[NN_PAIRS(MODEL_MAX_ROWS) * NN_BLOCK * 2U];
+    int32_t row[NN_ROWS][NN_STRIDE];
 } nn_sums_t;
 
-/* Every row of a layer times the columns of a block; width 1, 3 or 4. */
-void nn_kernel_multiply(const nn_layer_t *layer, const nn_block_t *in, unsigned width, nn_sums_t *out);
+/* The kernels in assembly hold a block in the registers of the FPU. */
+#if NN_KERNEL_DSP && defined(__ARM_FP) && MODEL_MAX_WIDTH <= 32U
+#define NN_KERNEL_ASSEMBLY 1
+#else
+#define NN_KERNEL_ASSEMBLY 0
+#endif
+
+#define NN_HIDDEN_ROWS 12U /* numbers of nn_layer_t's rows that belong to four of them */
+
+/* A hidden layer in place: from a column to its activations, and to what a tangent's sum has to be multiplied with. */
+void nn_kernel_activate_column(const nn_layer_t *layer, nn_column_t *column, int32_t *multiplier);
+
+/* Every row of the last layer times a column, and its bias, to column 0 of the sums. */
+void nn_kernel_multiply_column(const nn_layer_t *layer, const nn_column_t *in, nn_sums_t *out);
+
+/* Every row of a layer times the columns of n_blocks blocks, to columns 1, 2 and so on of the sums. */
+void nn_kernel_multiply_blocks(const nn_layer_t *layer, const nn_block_t *in, unsigned n_blocks, nn_sums_t *out);
+
+/* The same of a hidden layer, every row then times its multiplier [n_out], requantised: in place. */
+void nn_kernel_propagate_blocks(const nn_layer_t *layer, nn_block_t *block, unsigned n_blocks,
+                                const int32_t *multiplier);
 
 static inline int32_t nn_low(uint32_t pair)
 {

@@ -80,57 +80,51 @@ void observation_expect(const model_t *model, const network_work_t *work, const 
             continue;
         }
         *h = network_output(&model->network, work, i, column);
-        if (observable[i].in_series != 0U) {
-            *h = fmath_log(fmath_exp(*h) + sum_series_terms(model, modes, i));
+        if (fmath_is_positive(observable[i].series_scale)) {
+            *h = fmath_log(fmath_exp_inline(*h) + sum_series_terms(model, modes, i));
             used[i] = fmath_is_finite(*h);
         }
     }
 }
 
-/* What an observation_t needs besides the network's gradient. The innovation is ln(argument) - shift. */
+/* What an observation_t needs besides the network's gradient: with l = exp(y) + series and e = exp(-y), h = y +
+ * ln(1 + series e), dh/dy = 1 / (1 + series e) and dh/d(mode) = coefficient e dh/dy; without series terms h = y. The
+ * innovation is ln(argument) - shift. */
 typedef struct {
-    real_t by_term[MODEL_N_SERIES_TERMS + 1U]; /* and one more, for there to be one */
-    real_t scale;                              /* dh/dy times the network's row scale */
+    real_t by_term[MODEL_N_SERIES_TERMS + 1U]; /* over dh/dy and the row's scale; one more, for there to be one */
+    real_t share;                              /* dh/dy */
     real_t argument;
     real_t shift;
 } link_t;
 
-/* An observation without series terms: h = y. */
-static inline link_t link_plain(const network_row_t *output, real_t z)
+/* z and `expected` in the place of their quotient, which is too large or too small for a float. */
+static void divide_far_apart(real_t z, real_t expected, link_t *link)
 {
-    return (link_t){.scale = network_row_scale(output), .argument = z, .shift = network_row_output(output)};
-}
-
-/* z and total_ohm in the place of their quotient, which is too large or too small for a float. */
-static void divide_far_apart(real_t z, real_t total_ohm, link_t *link)
-{
-    const bool is_small = z < total_ohm;
+    const bool is_small = z < expected;
     const real_t up = REAL(0x1p+64f);
     const real_t down = REAL(0x1p-64f);
     const real_t ln_2 = REAL(0x1.62e43p-1f);
-    link->argument = z * (is_small ? up : down) / (total_ohm * (is_small ? down : up));
-    link->shift = is_small ? REAL(128) * ln_2 : REAL(-128) * ln_2;
+    link->argument = z * (is_small ? up : down) / (expected * (is_small ? down : up));
+    link->shift += is_small ? REAL(128) * ln_2 : REAL(-128) * ln_2;
 }
 
-/* One with: l = exp(y) + series, dh/dy = exp(y) / l, dh/d(mode) = coefficient / l. False where l is not positive. */
-static inline bool link_in_series(const model_t *model, const network_row_t *output, const real_t *modes, unsigned i,
-                                  real_t z, link_t *link)
+/* From z and y in the place of argument and shift. False where l is not positive. */
+static inline bool link_in_series(const model_t *model, const observable_t *observable, const real_t *modes, unsigned i,
+                                  link_t *link)
 {
     const unsigned n_terms = MODEL_N_SERIES_TERMS;
-    const real_t network_ohm = fmath_exp(network_row_output(output));
-    const real_t total_ohm = network_ohm + sum_series_terms(model, modes, i);
-    if (!fmath_has_logarithm(total_ohm)) {
+    const real_t inverse = fmath_exp_inline(-link->shift);
+    const real_t expected = REAL(1) + sum_series_terms(model, modes, i) * inverse;
+    if (!fmath_has_logarithm(expected)) {
         return false;
     }
-    const real_t inverse = REAL(1) / total_ohm;
-    const real_t scaled_ohm = network_ohm * network_row_scale(output);
-    const real_t factor = REAL(1) / scaled_ohm;
-    link->argument = z * inverse;
-    link->shift = REAL(0);
+    const real_t z = link->argument;
+    link->share = REAL(1) / expected;
+    link->argument = z * link->share;
     if (!fmath_has_logarithm(link->argument)) {
-        divide_far_apart(z, total_ohm, link);
+        divide_far_apart(z, expected, link);
     }
-    link->scale = scaled_ohm * inverse;
+    const real_t factor = inverse * network_row_inverse_scale(observable);
 #pragma GCC unroll 4
     for (unsigned t = 0; t < n_terms; t++) {
         link->by_term[t] = model->series_term[t].coefficient[i] * factor;
@@ -138,24 +132,20 @@ static inline bool link_in_series(const model_t *model, const network_row_t *out
     return true;
 }
 
-static inline void write_observation(const network_row_t *output, const link_t *link, real_t inverse_variance,
+static inline void write_observation(const network_row_t *row, const link_t *link, real_t inverse_variance,
                                      observation_t *out)
 {
     const unsigned n_terms = MODEL_N_SERIES_TERMS;
-    real_t gradient[MODEL_N_INPUTS];
     real_t number[INFORMATION_N_NUMBERS];
-    network_row_gradient(output, gradient);
-#pragma GCC unroll 16
-    for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
-        number[(c + INFORMATION_N_CONTEXTS) % MODEL_N_INPUTS] = gradient[c];
-    }
+    const real_t innovation = fmath_log_of_normal(link->argument) - link->shift;
+    network_row_gradient(row, number);
 #pragma GCC unroll 4
     for (unsigned k = MODEL_N_INPUTS; k < INFORMATION_N; k++) {
         number[k] = k - MODEL_N_INPUTS < n_terms ? link->by_term[k - MODEL_N_INPUTS] : REAL(0);
     }
-    const real_t innovation = fmath_log_of_normal(link->argument) - link->shift;
-    const real_t weight = link->scale * inverse_variance;
-    number[INFORMATION_N] = weight * link->scale;
+    const real_t scale = link->share * network_row_scale(row);
+    const real_t weight = scale * inverse_variance;
+    number[INFORMATION_N] = weight * scale;
     number[INFORMATION_N + 1U] = weight * innovation;
     number[INFORMATION_N + 2U] = innovation * innovation * inverse_variance;
     block_store(out->gradient, INFORMATION_N_NUMBERS, number);
@@ -166,19 +156,17 @@ unsigned observation_linearise(const model_t *model, const network_work_t *work,
 {
     const observation_t *const first = out;
     const observable_t *observable = model->observable;
-    network_row_t output = network_first_row(&model->network, work);
+    network_row_t row = network_first_row(&model->network, work);
     real_t sum = REAL(0);
-    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, observable++, network_next_row(&output)) {
-        link_t link;
+    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, observable++, network_next_row(&row)) {
         if (!fmath_is_positive(z[i])) {
             continue;
         }
-        if (observable->in_series == 0U) {
-            link = link_plain(&output, z[i]);
-        } else if (!link_in_series(model, &output, modes, i, z[i], &link)) {
+        link_t link = {.share = REAL(1), .argument = z[i], .shift = network_row_output(&row)};
+        if (fmath_is_positive(observable->series_scale) && !link_in_series(model, observable, modes, i, &link)) {
             continue;
         }
-        write_observation(&output, &link, observable->inverse_variance, out++);
+        write_observation(&row, &link, observable->inverse_variance, out++);
         sum += MODEL_N_PRIORS > 1U ? observable->log_variance : REAL(0);
     }
     *log_det = sum;

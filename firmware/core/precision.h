@@ -27,7 +27,12 @@ static inline real_t real_subtract_product(real_t sum, real_t a, real_t b)
     return sum;
 }
 
+/* Hides where an integer comes from: GCC would rather compute it in more instructions than keep it. */
+#define REAL_KEEP(integer) __asm__("" : "+r"(integer))
+
 #else
+
+#define REAL_KEEP(integer) ((void)0)
 
 static inline real_t real_add_product(real_t sum, real_t a, real_t b)
 {

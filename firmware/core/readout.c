@@ -21,7 +21,7 @@ real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *g
         for (unsigned j = 0; j < N_INPUTS; j++) {
             sum = real_add_product(sum, w1[j], input[j]);
         }
-        const real_t activation = fmath_tanh(sum);
+        const real_t activation = fmath_tanh_inline(sum);
         const real_t slope = readout->w2[i] * (REAL(1) - activation * activation);
         value += readout->w2[i] * activation;
 #pragma GCC unroll 8

@@ -46,11 +46,11 @@ static void expect_context(const model_t *model, const network_work_t *network, 
         if (!work->used[i]) {
             continue;
         }
-        const real_t scale = network_row_scale(&row) * fmath_exp(network_row_output(&row) - mixture[N_CONTEXTS]);
+        const real_t scale = network_row_scale(&row) * fmath_exp_inline(network_row_output(&row) - mixture[N_CONTEXTS]);
         real_t gradient[MODEL_N_INPUTS];
         network_row_gradient(&row, gradient);
         for (unsigned c = 0; c < N_CONTEXTS; c++) {
-            mixture[c] = gradient[MODEL_N_INPUTS - N_CONTEXTS + c] * scale * std[c];
+            mixture[c] = gradient[c] * scale * std[c];
         }
     }
 }
@@ -59,13 +59,13 @@ static void expect_points(const gaussian_t *f, const model_t *model, const traje
                           const conditions_t *conditions, network_work_t *network, ukf_work_t *work)
 {
     real_t point[N];
-    real_t modes[NN_BLOCK][MODEL_N_MODES];
-    network_input_t input[NN_BLOCK][MODEL_N_INPUTS];
+    real_t modes[NN_BATCH][MODEL_N_MODES];
+    network_input_t input[NN_BATCH][MODEL_N_INPUTS];
     observation_predict(model, trajectory, f->x, conditions, modes[0], network);
     observation_expect(model, network, modes[0], 0, work->used, &work->mixture[0][N_CONTEXTS], UKF_N);
     expect_context(model, network, conditions, work);
-    for (unsigned s = 1; s < UKF_N_POINTS; s += NN_BLOCK) {
-        const unsigned n_points = UKF_N_POINTS - s < NN_BLOCK ? UKF_N_POINTS - s : NN_BLOCK;
+    for (unsigned s = 1; s < UKF_N_POINTS; s += NN_BATCH) {
+        const unsigned n_points = UKF_N_POINTS - s < NN_BATCH ? UKF_N_POINTS - s : NN_BATCH;
         for (unsigned c = 0; c < n_points; c++) {
             place_point(f, work, s + c, point);
             observation_read_inputs(model, trajectory, point, conditions, modes[c], input[c]);

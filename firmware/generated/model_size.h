@@ -14,8 +14,7 @@
 #define MODEL_IS_LATENT 1U /* otherwise the states are the modes */
 #define MODEL_N_CHANNELS 5U /* that observations depend on */
 #define MODEL_MAX_READOUT_INPUTS 3U
-#define MODEL_FAN_IN 32U /* of every layer after the network's first, 0 where it differs */
-#define MODEL_MAX_WIDTH 32U /* of the network's input and hidden layers */
+#define MODEL_MAX_WIDTH 32U /* of the network's hidden layers */
 #define MODEL_MAX_ROWS 32U /* of the network's hidden and last layers */
 #define MODEL_CHANNEL_MODES {0U, 1U, 2U, 3U, 4U}
 

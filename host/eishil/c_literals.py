@@ -31,11 +31,11 @@ class Source:
         words = [float_literal(name, value) for value in flat]
         return self._array(name, "float", words, np.asarray(flat, "<f4").tobytes())
 
-    def integers(self, name: str, c_type: str, values: object) -> str:
+    def integers(self, name: str, c_type: str, values: object, storage: str = "const") -> str:
         flat = np.ravel(np.asarray(values, dtype=object)).tolist()
         words = [integer_literal(name, c_type, value) for value in flat]
         little_endian = np.dtype(c_type.removesuffix("_t")).newbyteorder("<")
-        return self._array(name, c_type, words, np.asarray(flat, little_endian).tobytes())
+        return self._array(name, c_type, words, np.asarray(flat, little_endian).tobytes(), storage)
 
     def words(self, name: str, values: NDArray[np.uint32], storage: str = "const") -> str:
         """32-bit words in hexadecimal."""

@@ -38,6 +38,7 @@ STORAGE_CHOICE = """
 #endif
 """
 TANH_NODES = 256  # on either side of zero
+ROWS_TOGETHER = 4  # of weights: nn_kernel.h
 
 
 def generate(model: Model, out_dir: Path, network: FloatNetwork | None = None) -> list[Path]:
@@ -141,7 +142,6 @@ def _model_notice(model: Model) -> str:
 def model_size_header(model: Model) -> str:
     """The sizes that the core's types are made of."""
     widths = [len(layer.bias) for layer in model.network.layers[:-1]]
-    fan_in = widths[0] if len(set(widths)) == 1 else 0
     sizes = {
         "N_STATES": (model.n_states, ""),
         "N_MODES": (model.n_modes, ""),
@@ -155,8 +155,7 @@ def model_size_header(model: Model) -> str:
         "IS_LATENT": (int(model.trajectory is not None), "otherwise the states are the modes"),
         "N_CHANNELS": (max(1, model.network.n_inputs - 2 + len(model.series_terms)), "that observations depend on"),
         "MAX_READOUT_INPUTS": (max(len(readout.inputs) for readout in model.readouts), ""),
-        "FAN_IN": (fan_in, "of every layer after the network's first, 0 where it differs"),
-        "MAX_WIDTH": (max(model.network.n_inputs, *widths), "of the network's input and hidden layers"),
+        "MAX_WIDTH": (max(widths), "of the network's hidden layers"),
         "MAX_ROWS": (max(model.n_observations, *widths), "of the network's hidden and last layers"),
     }
     lines = [
@@ -229,7 +228,8 @@ def _gate(gate: Gate | None) -> str:
 def _observables(model: Model) -> list[Numbers]:
     variance = np.array(model.noise.variance)
     coefficients = np.array([np.zeros_like(variance), *(term.coefficient for term in model.series_terms)])
-    return [1 / variance, np.log(variance), np.any(coefficients != 0, axis=0).astype(np.int64)]
+    in_series = np.any(coefficients != 0, axis=0)
+    return [1 / variance, np.log(variance), in_series / np.array(model.network.jacobian_row_scale)]
 
 
 def _checksum(source: Source) -> dict[str, str]:
@@ -270,7 +270,9 @@ def _series_terms(source: Source, model: Model) -> str:
 
 def _network(source: Source, network: IntegerNetwork) -> str:
     first, *others = network.layers
-    layers = [_layer(source, f"layer{index}", layer) for index, layer in enumerate(others, start=1)]
+    widest = max(len(layer.bias) for layer in network.layers[:-1])
+    width = widest + -widest % ROWS_TOGETHER
+    layers = [_layer(source, f"layer{index}", layer, width) for index, layer in enumerate(others, start=1)]
     fields = {
         "n_inputs": str(network.n_inputs),
         "n_outputs": str(len(network.output_scale)),
@@ -287,17 +289,16 @@ def _network(source: Source, network: IntegerNetwork) -> str:
 
 
 def _outputs(network: IntegerNetwork) -> list[Numbers]:
-    scales = (network.output_scale, network.output_offset, network.jacobian_row_scale)
-    return [np.array(network.layers[-1].bias, np.int64), *(np.array(values, np.float64) for values in scales)]
+    return [np.array(v, np.float64) for v in (network.output_scale, network.output_offset, network.jacobian_row_scale)]
 
 
-def _layer(source: Source, name: str, layer: Layer) -> dict[str, str]:
-    fields = [_by_pair(values, len(layer.bias)) for values in (layer.bias, layer.multiplier, layer.tangent_multiplier)]
+def _layer(source: Source, name: str, layer: Layer, width: int) -> dict[str, str]:
+    hidden = [layer.multiplier, layer.tangent_multiplier] if layer.multiplier else []
+    rows = np.stack([_together(values, ROWS_TOGETHER) for values in (layer.bias, *hidden)], axis=1)
     return {
-        "n_in": str(len(layer.weight[0])),
         "n_out": str(len(layer.weight)),
-        "weight": source.words(f"{name}_weight", _packed_weights(layer.weight, inputs_together=4), WEIGHT_STORAGE),
-        "rows": source.records(f"{name}_rows", "nn_rows_t", fields, WEIGHT_STORAGE) if layer.multiplier else "NULL",
+        "weight": source.words(f"{name}_weight", _packed_weights(layer.weight, ROWS_TOGETHER, width), WEIGHT_STORAGE),
+        "rows": source.integers(f"{name}_rows", "int32_t", rows, WEIGHT_STORAGE),
     }
 
 
@@ -306,18 +307,21 @@ def _first_layer(layer: Layer, tangent: list[list[int]]) -> list[Numbers]:
     values = np.array(tangent)
     padded = np.pad(values, ((0, len(values) % 2), (0, 0)))
     return [
-        _packed_weights(layer.weight, inputs_together=2),
-        _by_pair(layer.bias, len(layer.bias)),
-        _by_pair(layer.multiplier, len(layer.bias)),
+        _packed_weights(layer.weight, 2, len(tangent[0])),
+        _together(layer.bias, 2),
+        _together(layer.multiplier, 2),
         _words(padded[::2], padded[1::2]),
     ]
 
 
-def _packed_weights(weight: list[list[int]], inputs_together: int) -> Words:
-    """Words (pairs of rows, pairs of inputs, 2) of weights (n_out, n_in): `firmware/core/model.h`."""
+def _packed_weights(weight: list[list[int]], rows_together: int, width: int) -> Words:
+    """Words (rows / rows_together, pairs of inputs, rows_together) of weights (n_out, n_in), filled up with zeros.
+
+    `firmware/core/model.h`. Rows are as long as `width` inputs and as many as the next multiple.
+    """
     n_out, n_in = np.shape(weight)
-    padded = np.pad(np.array(weight), ((0, -n_out % 2), (0, -n_in % inputs_together)))
-    pairs = padded.reshape(len(padded) // 2, 2, -1, 2).transpose(0, 2, 1, 3)
+    padded = np.pad(np.array(weight), ((0, -n_out % rows_together), (0, width + width % 2 - n_in)))
+    pairs = padded.reshape(len(padded) // rows_together, rows_together, -1, 2).transpose(0, 2, 1, 3)
     return _words(pairs[..., 0], pairs[..., 1])
 
 
@@ -325,9 +329,9 @@ def _words(low: Integers, high: Integers) -> Words:
     return ((high & 0xFFFF) << 16 | (low & 0xFFFF)).astype(np.uint32)
 
 
-def _by_pair(values: list[int], n: int) -> Integers:
-    """(pairs, 2) of values of n rows; of none, or where n is odd, zeros."""
-    return np.pad(np.array(values, np.int64), (0, n + n % 2 - len(values))).reshape(-1, 2)
+def _together(values: list[int], n: int) -> Integers:
+    """(ceil(rows / n), n) of values (rows,), filled up with zeros."""
+    return np.pad(np.array(values, np.int64), (0, -len(values) % n)).reshape(-1, n)
 
 
 def _readouts(source: Source, model: Model) -> list[dict[str, str]]:
@@ -384,18 +388,17 @@ def _reals(name: str, values: object) -> str:
 # --- nn_tanh_table.h --------------------------------------------------------------------------------------------------
 
 
-def tanh_table_header() -> str:
-    """`firmware/core/nn_tanh_table.h`: T[k] = min(32767, rint(32768 tanh(k / 32))), docs/network.md."""
+def tanh_table_source() -> str:
+    """`firmware/core/nn_tanh_table.c`: T[k] = min(32767, rint(32768 tanh(k / 32))), docs/network.md."""
     right = [min(32767, round(32768 * math.tanh(k / 32))) for k in range(1, TANH_NODES + 1)]
     nodes = [*(-node for node in reversed(right)), 0, *right]
     return (
+        '#include "nn_kernel.h"\n\n'
         "/* tanh in Q15 at k / 32, k = -256..256: T[k] = rint(32768 tanh(k / 32)) within -32767..32767. A constant\n"
-        " * of the arithmetic, made by `tanh_table_header` of host/eishil/codegen.py. docs/network.md */\n"
-        "#ifndef EISHIL_CORE_NN_TANH_TABLE_H\n#define EISHIL_CORE_NN_TANH_TABLE_H\n\n#include <stdint.h>\n\n"
+        " * of the arithmetic, made by `tanh_table_source` of host/eishil/codegen.py. docs/network.md */\n"
         "/* clang-format off */\n"
-        f"static const int16_t nn_tanh_table[{2 * TANH_NODES + 1}] = {{\n{wrapped([str(node) for node in nodes])}}};\n"
-        f"static const int16_t *const nn_tanh_middle = nn_tanh_table + {TANH_NODES};\n"
-        "/* clang-format on */\n\n#endif\n"
+        f"const int16_t nn_tanh_table[NN_TANH_NODES] = {{\n{wrapped([str(node) for node in nodes])}}};\n"
+        "/* clang-format on */\n"
     )
 
 

@@ -32,7 +32,7 @@ def test_equality_1_generated_files_are_byte_equal(first_light: Model, tmp_path:
 
 
 def test_tanh_table_is_byte_equal() -> None:
-    assert (ROOT / "firmware" / "core" / "nn_tanh_table.h").read_text() == codegen.tanh_table_header()
+    assert (ROOT / "firmware" / "core" / "nn_tanh_table.c").read_text() == codegen.tanh_table_source()
 
 
 @given(value=st.floats(width=32, allow_nan=False, allow_infinity=False))

@@ -1,12 +1,9 @@
+#include "nn_kernel.h"
+
 /* tanh in Q15 at k / 32, k = -256..256: T[k] = rint(32768 tanh(k / 32)) within -32767..32767. A constant
- * of the arithmetic, made by `tanh_table_header` of host/eishil/codegen.py. docs/network.md */
-#ifndef EISHIL_CORE_NN_TANH_TABLE_H
-#define EISHIL_CORE_NN_TANH_TABLE_H
-
-#include <stdint.h>
-
+ * of the arithmetic, made by `tanh_table_source` of host/eishil/codegen.py. docs/network.md */
 /* clang-format off */
-static const int16_t nn_tanh_table[513] = {
+const int16_t nn_tanh_table[NN_TANH_NODES] = {
     -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767,
     -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767,
     -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767, -32767,
@@ -43,7 +40,4 @@ static const int16_t nn_tanh_table[513] = {
     32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767, 32767,
     32767, 32767,
 };
-static const int16_t *const nn_tanh_middle = nn_tanh_table + 256;
 /* clang-format on */
-
-#endif
