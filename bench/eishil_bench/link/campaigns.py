@@ -37,7 +37,7 @@ from eishil_bench.runs.stimulus import Trajectory, held_out_trajectories
 
 DATASETS = Path(__file__).resolve().parents[3] / "datasets"
 # On a line where most frames are damaged, what a reply takes on a process is waited for, and often.
-IMPATIENT_s = (0.002,) * 40_000
+IMPATIENT_s = (0.001,) * 80_000
 WINDOW = 4
 COVARIANCE_EVERY = 2  # brief replies and full ones in turn
 TURNS = 10

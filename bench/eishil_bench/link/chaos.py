@@ -181,8 +181,9 @@ class ChaosDut:
         self._require_open()
         self.frames += sum(1 for frame in data.split(_DELIMITER) if frame)
         data, events = self._to_device.damage(data)
-        time.sleep(self._to_device.delay_s)
-        self._to_device.delay_s = 0.0
+        if self._to_device.delay_s:  # a sleep of 0 s would give the processor away
+            time.sleep(self._to_device.delay_s)
+            self._to_device.delay_s = 0.0
         if data:
             self._dut.write(data)
         self._happen(events)

@@ -1,19 +1,18 @@
 """The spectra of a journal through a bad line once more, by a process that is killed at random moments and goes on.
 
-A finished journal is all that is needed: it holds the model and what was sent. The process that is killed is
-`python -m eishil_bench.record.kills`; the resets and closed ports that it met are told in a file that outlives it.
+A finished journal is all that is needed: it holds the model and what was sent. The process that is killed runs `rerun`,
+forked from one that has imported everything already; the resets and closed ports that it met, and what it said, are in
+files that outlive it.
 """
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +33,8 @@ _COUNT_AT = _STEP_REPLY.fields["count"][1]  # type: ignore[index]
 _COUNT = slice(_COUNT_AT, _COUNT_AT + _STEP_REPLY["count"].itemsize)
 _DEADLINE_s = 120.0
 _POLL_s = 0.0005
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([f"eishil_bench.{name}" for name in ("record.kills", "dut", "firmware.build")])
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,15 @@ class Rerun:
     seed: int = 0
     faults: Faults = NO_FAULTS
 
-    @classmethod
-    def parse(cls, text: str) -> Rerun:
-        """What `json.dumps(asdict(...))` gave."""
-        fields = json.loads(text)
-        return cls(**{**fields, "faults": Faults(**fields["faults"])})
-
     @property
     def events(self) -> Path:
         """One line for each reset of the target and each closed port."""
         return Path(f"{self.path}.events")
+
+    @property
+    def said(self) -> Path:
+        """What the process said."""
+        return Path(f"{self.path}.said")
 
 
 @dataclass
@@ -151,24 +151,27 @@ def _run_once(run: Rerun, full_bytes: int, rng: np.random.Generator, *, kill: bo
     path = Path(run.path)
     begun_bytes = path.stat().st_size if path.is_file() else 0
     fatal_bytes = begun_bytes + int(rng.integers(1, max(full_bytes - begun_bytes, 2)))
-    command = [sys.executable, "-m", "eishil_bench.record.kills", json.dumps(asdict(run))]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = _FORKS.Process(target=_rerun_quietly, args=(run,), daemon=True)
+    process.start()
     deadline = time.monotonic() + _DEADLINE_s
-    try:
-        while process.poll() is None and time.monotonic() < deadline:
-            if kill and path.is_file() and path.stat().st_size >= fatal_bytes:
-                os.kill(process.pid, signal.SIGKILL)
-                break
-            time.sleep(_POLL_s)
-        _, said = process.communicate(timeout=max(deadline - time.monotonic(), 1.0))
-    except subprocess.TimeoutExpired:
+    while process.is_alive() and time.monotonic() < deadline:
+        if kill and path.is_file() and path.stat().st_size >= fatal_bytes:
+            process.kill()
+            process.join()
+            return False
+        process.join(_POLL_s)
+    if process.is_alive():
         process.kill()
-        process.communicate()
-        raise TargetError(f"a run took more than {_DEADLINE_s:g} s: {' '.join(command)}") from None
-    if process.returncode not in (0, -signal.SIGKILL):
-        raise TargetError(f"a run that goes on failed: {said.decode(errors='replace').strip()}")
-    return process.returncode == 0
+        raise TargetError(f"a run took more than {_DEADLINE_s:g} s: {run}")
+    if process.exitcode != 0:
+        said = run.said.read_text(errors="replace").strip() if run.said.is_file() else "it said nothing"
+        raise TargetError(f"a run that goes on failed: {said}")
+    return True
 
 
-if __name__ == "__main__":
-    rerun(Rerun.parse(sys.argv[1]))
+def _rerun_quietly(run: Rerun) -> None:
+    """In a process of its own, whose terminal would be the campaign's."""
+    said = os.open(run.said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(said, stream.fileno())
+    rerun(run)
