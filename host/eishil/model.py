@@ -20,16 +20,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from eishil import wire
 from eishil.errors import RecipeError
+from eishil.model_checks import check_network, check_readout, require, require_shape
 
 MAX_STATES = 16
 MAX_OBSERVATIONS = 64
 MAX_FILTERS = 8
-MAX_WIDTH = 64
 VOLTAGE_INPUT = "voltage_V"
 INVERSE_TEMPERATURE_INPUT = "inverse_temperature_1000_per_K"  # 1000 / (temperature_degC + 273.15)
 
@@ -188,7 +187,7 @@ class Model(_Part):
     def mode_index(self, name: str) -> int:
         """Position of a mode by name; ValueError where there is none."""
         names = [mode.name for mode in self.modes]
-        _require(name in names, f"{name!r} is no mode; there are {', '.join(names)}")
+        require(name in names, f"{name!r} is no mode; there are {', '.join(names)}")
         return names.index(name)
 
     def dimensions(self) -> dict[str, int]:
@@ -233,111 +232,38 @@ class Model(_Part):
     @model_validator(mode="after")
     def _check(self) -> Model:
         n, p, m = self.n_states, self.n_modes, self.n_observations
-        _require(1 <= n <= MAX_STATES, f"1 to {MAX_STATES} states, not {n}")
-        _require(2 <= m <= MAX_OBSERVATIONS, f"at most {MAX_OBSERVATIONS} observations, not {m}")
-        _require(1 <= len(self.priors) <= MAX_FILTERS, f"1 to {MAX_FILTERS} priors, not {len(self.priors)}")
-        _require(len({mode.name for mode in self.modes}) == p, "mode names must differ")
+        require(1 <= n <= MAX_STATES, f"1 to {MAX_STATES} states, not {n}")
+        require(2 <= m <= MAX_OBSERVATIONS, f"at most {MAX_OBSERVATIONS} observations, not {m}")
+        require(1 <= len(self.priors) <= MAX_FILTERS, f"1 to {MAX_FILTERS} priors, not {len(self.priors)}")
+        require(len({mode.name for mode in self.modes}) == p, "mode names must differ")
         if self.trajectory is None:
-            _require(
+            require(
                 [s.name for s in self.states] == [mode.name for mode in self.modes],
                 "without a trajectory the states are the modes, by name and order",
             )
         else:
-            _shape("trajectory.mean", self.trajectory.mean, (len(self.trajectory.mean), p))
-            _shape("trajectory.phi", self.trajectory.phi, (len(self.trajectory.mean), p, n))
+            require_shape("trajectory.mean", self.trajectory.mean, (len(self.trajectory.mean), p))
+            require_shape("trajectory.phi", self.trajectory.phi, (len(self.trajectory.mean), p, n))
         for prior in self.priors:
-            _shape("prior.mean", prior.mean, (n,))
-            _shape("prior.covariance", prior.covariance, (n, n))
+            require_shape("prior.mean", prior.mean, (n,))
+            require_shape("prior.covariance", prior.covariance, (n, n))
             P = np.array(prior.covariance)
-            _require(
+            require(
                 bool(np.allclose(P, P.T) and np.linalg.eigvalsh(P).min() > 0),
                 "a prior covariance must be symmetric and positive definite",
             )
-        _shape("noise.variance", self.noise.variance, (m,))
+        require_shape("noise.variance", self.noise.variance, (m,))
         for term in self.series_terms:
             self.mode_index(term.mode)
-            _shape("series_terms.coefficient", term.coefficient, (m,))
-        self._check_network()
-        _require(len(self.readouts) >= 1, "at least one readout")
-        for readout in self.readouts:
-            hidden, n_in = len(readout.b1), len(readout.inputs)
-            _shape(f"readout {readout.name}.w1", readout.w1, (hidden, n_in))
-            _shape(f"readout {readout.name}.w2", readout.w2, (hidden,))
-            _shape(f"readout {readout.name}.input_mean", readout.input_mean, (n_in,))
-            _shape(f"readout {readout.name}.input_scale", readout.input_scale, (n_in,))
-            for name in readout.inputs:
-                self.mode_index(name)
-        return self
-
-    def _check_network(self) -> None:
-        network, u, m = self.network, self.network.n_inputs, self.n_observations
-        _require(
-            network.inputs[-2:] == [VOLTAGE_INPUT, INVERSE_TEMPERATURE_INPUT],
+            require_shape("series_terms.coefficient", term.coefficient, (m,))
+        require(
+            self.network.inputs[-2:] == [VOLTAGE_INPUT, INVERSE_TEMPERATURE_INPUT],
             f"the last network inputs are {VOLTAGE_INPUT} and {INVERSE_TEMPERATURE_INPUT}",
         )
-        for name in network.inputs[:-2]:
+        check_network(self.network, m)
+        require(len(self.readouts) >= 1, "at least one readout")
+        for readout in self.readouts:
+            check_readout(readout)
+        for name in (*self.network.inputs[:-2], *(name for readout in self.readouts for name in readout.inputs)):
             self.mode_index(name)
-        width = u
-        for index, layer in enumerate(network.layers):
-            n_out = len(layer.bias)
-            last = index == len(network.layers) - 1
-            _require(n_out <= MAX_WIDTH, f"layers of at most {MAX_WIDTH} units, not {n_out}")
-            _shape(f"layer {index}.weight", layer.weight, (n_out, width))
-            _require(int(np.abs(layer.weight).max()) <= 127, f"layer {index}: int8 weights between -127 and 127")
-            _check_accumulators(index, layer)
-            _require(
-                len(layer.multiplier) == (0 if last else n_out),
-                f"layer {index}.multiplier has {len(layer.multiplier)} values",
-            )
-            _require(
-                len(layer.tangent_multiplier) == (0 if last or index == 0 else n_out),
-                f"layer {index}.tangent_multiplier has {len(layer.tangent_multiplier)} values",
-            )
-            width = n_out
-        _require(len(network.layers) >= 2 and width == m, f"two layers or more, the last with {m} outputs")
-        _shape("network.tangent", network.tangent, (len(network.layers[0].bias), u))
-        _require(int(np.abs(network.tangent).max()) <= 32767, "network.tangent: 16-bit values between -32767 and 32767")
-        _check_tangents(network)
-        for name, values, size in (
-            ("input_mean", network.input_mean, u),
-            ("input_scale", network.input_scale, u),
-            ("output_scale", network.output_scale, m),
-            ("output_offset", network.output_offset, m),
-            ("jacobian_row_scale", network.jacobian_row_scale, m),
-            ("jacobian_column_scale", network.jacobian_column_scale, u),
-        ):
-            _shape(f"network.{name}", values, (size,))
-
-
-def _check_accumulators(index: int, layer: Layer) -> None:
-    """Inputs and activations are at most 2048 in size: no sum of products and bias may leave int32."""
-    largest = np.abs(np.array(layer.bias, np.int64)) + 2048 * np.abs(np.array(layer.weight, np.int64)).sum(axis=1)
-    row = int(largest.argmax())
-    _require(int(largest[row]) < 2**31, f"layer {index}: the accumulator of row {row} could leave int32")
-
-
-def _check_tangents(network: IntegerNetwork) -> None:
-    """With all signs alike and every slope 1 (2^30 in the arithmetic of docs/network.md) no tangent may leave int16."""
-    bound = _requantise(np.abs(np.array(network.tangent, np.int64)), np.int64(1 << 30))
-    for index, layer in enumerate(network.layers[1:-1], start=1):
-        multiplier = _requantise(np.abs(np.array(layer.tangent_multiplier, np.int64)), np.int64(1 << 30))
-        bound = _requantise(np.abs(np.array(layer.weight, np.int64)) @ bound, multiplier[:, None])
-        row = int(bound.max(axis=1).argmax())
-        _require(int(bound.max()) <= 32767, f"layer {index}: the tangents of row {row} could leave int16")
-
-
-def _requantise(accumulator: NDArray[np.int64], multiplier: NDArray[np.int64] | np.int64) -> NDArray[np.int64]:
-    return np.asarray((accumulator * multiplier + (1 << 31)) >> 32)
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
-
-
-def _shape(name: str, values: object, shape: tuple[int, ...]) -> None:
-    try:
-        actual = np.asarray(values).shape
-    except ValueError:
-        raise ValueError(f"{name} has rows of different lengths, not shape {shape}") from None
-    _require(actual == shape, f"{name} has shape {actual}, not {shape}")
+        return self

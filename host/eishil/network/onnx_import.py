@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from onnx import helper, numpy_helper
 
 from eishil.errors import RecipeError
-from eishil.model import MAX_WIDTH
+from eishil.model_checks import MAX_WIDTH
 from eishil.network.mlp import Array, FloatNetwork
 from eishil.network.samples import NETWORK_INPUTS
 
