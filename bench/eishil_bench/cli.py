@@ -10,12 +10,27 @@ import errno
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 import typer.core
 
 from eishil.errors import EishilError
+from eishil_bench import cli_bench, cli_studies
+from eishil_bench.cli_options import (
+    BOARDS,
+    BUILD_ROOT,
+    DEFAULT_TARGETS,
+    NONE,
+    BuildRoot,
+    Debug,
+    Force,
+    Port,
+    Precision,
+    RecipePath,
+    Targets,
+    Workers,
+)
 
 app = typer.Typer(
     name="eishil",
@@ -26,25 +41,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="TOML file, e.g. datasets/recipes/first_light.toml")]
-BuildRoot = Annotated[
-    Path, typer.Option("--out", metavar="FOLDER", help="Build root; files go to FOLDER/<recipe name>")
-]
-Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 means one per core")]
-Precision = Annotated[
-    Literal["float64", "float32"], typer.Option(help="How impedances are stored; labels are float64 always")
-]
-Force = Annotated[bool, typer.Option("--force", help="Make the stage even where its files are up to date")]
-Targets = Annotated[
-    list[str],
-    typer.Option("--target", help="native, qemu, nucleo_f446re, ...; may be repeated; all: every connected board"),
-]
-Port = Annotated[str | None, typer.Option(help="Serial port of a board, where it is not found by itself")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error")]
-BUILD_ROOT = Path("build")
-DEFAULT_TARGETS = ["qemu"]
-BOARDS = ["all"]
-NONE: list[str] = []
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 INTERRUPTED = 130  # how typer leaves after a KeyboardInterrupt
@@ -213,107 +209,10 @@ def report(recipe: RecipePath, out: BuildRoot = BUILD_ROOT) -> None:
     commands.report(recipe, out)
 
 
-@app.command()
-def identify(
-    recipe: RecipePath,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there as well")] = None,
-    periods: Annotated[float, typer.Option(min=0.5, max=1000.0, help="Periods of a sine that are measured")] = 3.0,
-    out: BuildRoot = BUILD_ROOT,
-    workers: Workers = 0,
-) -> None:
-    """Tell how good any estimator could be (Cramér-Rao), and which frequencies tell most."""
-    from eishil_bench.studies import identify
-
-    identify.command(recipe, out, json, periods, workers)
-
-
-@app.command()
-def robustness(
-    recipe: RecipePath,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there as well")] = None,
-    out: BuildRoot = BUILD_ROOT,
-    workers: Workers = 0,
-) -> None:
-    """Run the estimator on cells and measurements that are not as it was told."""
-    from eishil_bench.studies import robustness
-
-    robustness.command(recipe, out, json, workers)
-
-
-@app.command()
-def baselines(recipe: RecipePath, out: BuildRoot = BUILD_ROOT) -> None:
-    """Fit random forest, Gaussian process and MLP to single spectra, for SOH and remaining life."""
-    from eishil_bench.studies import baselines
-
-    baselines.command(recipe, out)
-
-
-@app.command()
-def measured(
-    table: Annotated[Path, typer.Argument(metavar="CSV", help="Measured spectra: docs/baselines.md has the columns")],
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER")] = BUILD_ROOT / "measured",
-) -> None:
-    """Fit the same regressions to measured cells, leaving cells or levels of SOH out."""
-    from eishil_bench.studies import measured
-
-    measured.command(table, out)
-
-
-study = typer.Typer(help="Compare what could have been chosen.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(study, name="study")
-
-
-@study.command()
-def network(
-    recipe: RecipePath,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there as well")] = None,
-    out: BuildRoot = BUILD_ROOT,
-) -> None:
-    """Compare observation networks: sizes, a Kramers-Kronig teacher, its students, polynomials, Gaussian process."""
-    from eishil_bench.studies import network
-
-    network.command(recipe, out, json)
-
-
-bench = typer.Typer(help="Measure what things cost.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(bench, name="bench")
-
-
-@bench.command()
-def firmware(
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there")] = None,
-    target: Annotated[str, typer.Option(help="qemu, qemu_m7, or a connected board")] = "qemu",
-    port: Port = None,
-) -> None:
-    """Count what an estimator step costs on the device, stage by stage, beside peers."""
-    from eishil_bench import commands
-
-    commands.bench_firmware(json, target, port)
-
-
-@bench.command()
-def impedance(
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there")] = None,
-    spectra: Annotated[int, typer.Option(min=10, help="Cells that each run solves")] = 1000,
-    pybammeis: Annotated[
-        Path | None, typer.Option(metavar="PYTHON", help="Interpreter of an environment that has pybammeis")
-    ] = None,
-) -> None:
-    """Time impedance spectra of SPM, SPMe and DFN beside PyBaMM's own, on the same cells."""
-    from eishil_bench import commands
-
-    commands.bench_impedance(json, spectra, pybammeis)
-
-
-@bench.command()
-def link(
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there")] = None,
-    scale: Annotated[float, typer.Option(min=0.001, max=100.0, help="1 is the full campaign, some minutes")] = 1.0,
-) -> None:
-    """Damage, drop, reset and kill what is between bench and device, and measure what the line carries."""
-    from eishil_bench.link import link_bench
-
-    link_bench.command(json, scale)
+for command in cli_studies.COMMANDS:
+    app.command()(command)
+app.add_typer(cli_studies.study, name="study")
+app.add_typer(cli_bench.bench, name="bench")
 
 
 @app.command()
