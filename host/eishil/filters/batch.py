@@ -1,7 +1,7 @@
 """The extended filter over the lives of many cells at once, for studies that replay thousands of spectra.
 
 The equations, and the code of prediction and linearisation, are those of `ekf`; only the update stands here once more,
-with a leading axis of cells. Banks, and steps that a filter refuses, are left to `ekf`.
+with a leading axis of cells. Banks, and lives of which a filter or its gate refuses a spectrum, are left to `ekf`.
 """
 
 from __future__ import annotations
@@ -13,34 +13,50 @@ from numpy.typing import NDArray
 
 from eishil.filters import readout
 from eishil.filters.ekf import Array, Ekf, Linearisation, ModeMap, Network, is_acceptable, observations
+from eishil.filters.gate import nis_limit
 from eishil.filters.step import StepInput
 from eishil.model import Model
 
-
-class NotForBatchesError(Exception):
-    """A model or a step that `replay_many` has no rules for."""
+Life = Sequence[StepInput]
 
 
-def replay_many(
-    model: Model, network: Network, lives: Sequence[Sequence[StepInput]]
-) -> tuple[Array, Array, Array, Array]:
-    """First readout, its standard deviation, NIS and number of observations used, (sum of all K,), life by life.
+class _UnsoundError(Exception):
+    """A covariance was lost; `Ekf.step` has the rules for that."""
 
-    Raises
-    ------
-    NotForBatchesError
-        The model's filter is not extended or a bank, or it would refuse a step.
+
+def replay_many(model: Model, network: Network, lives: Sequence[Life]) -> list[Array | None]:
+    """Of every life (4, K): first readout, its standard deviation, NIS and number of observations used.
+
+    None where the life has to go step by step.
     """
-    if model.filter != "ekf" or len(model.priors) > 1:
-        raise NotForBatchesError
-    lengths = np.array([len(life) for life in lives])
-    batch = _Batch(model, network, len(lives))
-    found = np.full((4, len(lives), int(lengths.max(initial=0))), np.nan)
-    for k in range(found.shape[2]):
+    left: list[Array | None] = [None] * len(lives)
+    sound = [i for i, life in enumerate(lives) if all(map(is_acceptable, life))]
+    if model.filter != "ekf" or len(model.priors) > 1 or not sound:
+        return left
+    try:
+        found = _replay(model, network, [lives[i] for i in sound])
+    except _UnsoundError:
+        return left
+    for i, one in zip(sound, found, strict=True):
+        left[i] = None if _has_outlier(model, one) else one
+    return left
+
+
+def _replay(model: Model, network: Network, lives: Sequence[Life]) -> list[Array]:
+    batch, lengths = _Batch(model, network, len(lives)), np.array([len(life) for life in lives])
+    found = np.full((len(lives), 4, lengths.max()), np.nan)
+    for k in range(lengths.max()):
         there = np.flatnonzero(lengths > k)
-        found[:, there, k] = batch.step(there, [lives[int(i)][k] for i in there])
-    soh, sigma, nis, n_used = found[:, lengths[:, None] > np.arange(found.shape[2])]
-    return soh, sigma, nis, n_used
+        found[there, :, k] = batch.step(there, [lives[int(i)][k] for i in there]).T
+    return [one[:, :length] for one, length in zip(found, lengths, strict=True)]
+
+
+def _has_outlier(model: Model, one: Array) -> bool:
+    """Whether the gate could have a say: it has none before a spectrum exceeds its limit."""
+    if model.gate is None:
+        return False
+    probability = model.gate.probability
+    return any(nis > nis_limit(probability, int(n)) for nis, n in one[2:].T)
 
 
 class _Batch:
@@ -53,9 +69,7 @@ class _Batch:
         self._cycles = np.zeros(cells)
 
     def step(self, there: NDArray[np.intp], steps: Sequence[StepInput]) -> Array:
-        """Apply one spectrum to each of the cells `there`; (4, B) as `replay_many` gives them."""
-        if not all(is_acceptable(step) for step in steps):
-            raise NotForBatchesError
+        """Apply one spectrum to each of the cells `there`; (4, B) in `replay_many`'s order."""
         elapsed, voltage_V, temperature_degC = np.array(
             [(step.elapsed_cycles, step.voltage_V, step.temperature_degC) for step in steps]
         ).T
@@ -93,10 +107,10 @@ def update_many(
         np.linalg.cholesky(S)
         gain = np.linalg.solve(S, np.concatenate([np.swapaxes(PHt, -1, -2), nu[..., None]], axis=-1))
     except np.linalg.LinAlgError:
-        raise NotForBatchesError from None
+        raise _UnsoundError from None
     x = x + (PHt @ gain[..., -1:])[..., 0]
     P = P - PHt @ gain[..., :-1]
     P = (P + np.swapaxes(P, -1, -2)) / 2
     if not (np.isfinite(x).all() and np.isfinite(P).all() and (np.diagonal(P, axis1=-2, axis2=-1) > 0).all()):
-        raise NotForBatchesError
+        raise _UnsoundError
     return x, P, np.asarray(np.einsum("bi,bi->b", nu, gain[..., -1]))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe
 from eishil.dataset.tables import Dataset
-from eishil.filters.batch import NotForBatchesError, replay_many
-from eishil.filters.ekf import Network
+from eishil.filters.batch import replay_many
+from eishil.filters.ekf import Ekf, Network
 from eishil.filters.scores import rms, within
 from eishil.filters.step import StepInput
 from eishil.filters.ukf import reference_filter
@@ -107,24 +107,16 @@ def measured_cells(
 
 def replay(model: Model, network: Network, cells: Sequence[MeasuredCell]) -> Estimates:
     """Filter every cell from the model's prior; SOH is the first readout."""
-    try:
-        soh, sigma, nis, n_used = replay_many(model, network, [cell.steps for cell in cells])
-    except NotForBatchesError:
-        return replay_each(model, network, cells)
+    filter_ = reference_filter(model, network)
+    found = replay_many(model, network, [cell.steps for cell in cells])
+    lives = [_steps(filter_, cell) if one is None else one for one, cell in zip(found, cells, strict=True)]
+    soh, sigma, nis, n_used = np.concatenate(lives, axis=1)
     return Estimates(soh, sigma, np.concatenate([cell.soh for cell in cells]), nis, n_used)
 
 
-def replay_each(model: Model, network: Network, cells: Sequence[MeasuredCell]) -> Estimates:
-    """The same, step by step with the filter that the model names."""
-    filter_ = reference_filter(model, network)
-    outputs = []
-    for cell in cells:
-        filter_.reset()
-        outputs += [filter_.step(step) for step in cell.steps]
-    return Estimates(
-        soh=np.array([output.readout[0] for output in outputs]),
-        sigma=np.array([output.readout_sigma[0] for output in outputs]),
-        label=np.concatenate([cell.soh for cell in cells]),
-        nis=np.array([output.nis for output in outputs]),
-        n_used=np.array([output.n_used for output in outputs]),
-    )
+def _steps(filter_: Ekf, cell: MeasuredCell) -> Array:
+    """As `replay_many` gives a life, step by step."""
+    filter_.reset()
+    outputs = [filter_.step(step) for step in cell.steps]
+    rows = [(output.readout[0], output.readout_sigma[0], output.nis, output.n_used) for output in outputs]
+    return np.array(rows, np.float64).reshape(-1, 4).T
