@@ -9,7 +9,7 @@ import pandas as pd
 
 from eishil.dataset.design import MODES, design
 from eishil.dataset.recipe import Recipe
-from support.tiny_dataset import WriteRecipe
+from support.tiny_dataset import FURTHER_MODES, KNEE_GAIN, WriteRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,3 +46,14 @@ def test_splits_and_cells_differ(write_recipe: WriteRecipe) -> None:
     samples = design(Recipe.load(write_recipe()))
     ends = samples[(samples["population"] == "trajectory") & (samples["step"] == 3)]
     assert ends["lli"].nunique() == len(ends) == 7
+
+
+def test_pores_and_plated_lithium_move_nothing_else(write_recipe: WriteRecipe) -> None:
+    before = design(Recipe.load(write_recipe()))
+    after = design(Recipe.load(write_recipe(KNEE_GAIN, FURTHER_MODES)))
+    pd.testing.assert_frame_equal(after[before.columns], before)
+    lives = after[after["population"] == "trajectory"].groupby("cell_id")
+    assert lives["porosity_loss_ne"].apply(lambda loss: (np.diff(loss) > 0).all()).all()
+    assert after["porosity_loss_ne"].between(0, 0.2).all() and after["plated_share"].between(0, 0.6).all()
+    drawn = after.loc[after["population"] == "snapshot", ["lli", "porosity_loss_ne", "plated_share"]]
+    assert (drawn.corr(method="spearman").abs().to_numpy() - np.eye(3)).max() < 0.5

@@ -14,7 +14,7 @@ from eishil.cell.ageing import AgedState
 from eishil.dataset.design import MODES
 from eishil.dataset.tables import MANIFEST, Dataset
 from eishil.errors import EishilError, RecipeError
-from support.tiny_dataset import WriteRecipe, make
+from support.tiny_dataset import FURTHER_MODES, KNEE_GAIN, WriteRecipe, make
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +34,19 @@ def test_spectra_are_those_of_the_public_function(tiny: Path) -> None:
         )
         np.testing.assert_array_equal(dataset.z_ohm[k], spectrum.z_ohm)
         assert row["voltage_V"] == spectrum.voltage_V
+
+
+def test_filled_pores_and_plated_lithium_are_labelled_and_solved(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    make(write_recipe(KNEE_GAIN, FURTHER_MODES, 'model = "SPM"', 'model = "SPMe"'), tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    assert (dataset.samples["plating_loss"] <= dataset.samples["lli"]).all()
+    row = dataset.samples[dataset.samples["reason"] == ""].sort_values("porosity_ne").iloc[0]
+    loss = 1 - row["porosity_ne"] / 0.25  # Chen2020's
+    assert 0.1 < loss < 0.2
+    modes = AgedState(**{mode: row[mode] for mode in MODES}, porosity_loss_ne=loss)
+    there = {"soc": row["soc"], "temperature_degC": row["temperature_degC"], "mesh": "pybamm"}
+    spectrum = eishil.impedance("Chen2020", "SPMe", **there, frequency_Hz=dataset.frequency_Hz, aged=modes)
+    np.testing.assert_allclose(dataset.z_ohm[row.name], spectrum.z_ohm, rtol=1e-12)
 
 
 def test_manifest_counts_what_is_there(tiny: Path) -> None:

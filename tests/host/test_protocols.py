@@ -5,12 +5,17 @@ from __future__ import annotations
 import typing
 
 import numpy as np
+import pybamm
 import pytest
 
-from eishil.cell.mechanisms import PLATING, SEI_RATES
-from eishil.cell.protocols import DST, PROTOCOL_IDS, CellRating, power_table
+from eishil.cell.mechanisms import PLATING, SEI_RATES, Mechanisms, Rates
+from eishil.cell.mesh import Mesh
+from eishil.cell.protocols import DST, PROTOCOL_IDS, PROTOCOLS, CellRating, Load, power_table
+from eishil.cell.simulation import AgeingSetup, Conditions, Inventory, ageing_cell
 from eishil.cell.vehicle import Vehicle, battery_power_W, wltc_class3b_m_s
 from eishil.dataset import simulation_recipe
+
+MESH = Mesh(3, 3, 3, 12, None)
 
 
 def test_dst_has_the_length_and_the_mean_power_of_the_published_table() -> None:
@@ -20,6 +25,43 @@ def test_dst_has_the_length_and_the_mean_power_of_the_published_table() -> None:
     assert percent.min() == -100 and percent.max() == 50
     # Discharged 12.5 (28 + 24 + 24 + 36) + 25 (12 + 12 + 12 + 32) + 100 8 + 62.5 24, charged 12.5 24 + 25 8 + 50 8.
     assert seconds @ percent / 360 == pytest.approx(-(1400 + 1700 + 800 + 1500 - 300 - 200 - 400) / 360)
+
+
+def test_a_cell_on_dst_gives_the_power_of_the_table() -> None:
+    rating = CellRating.of("Chen2020")
+    experiment = pybamm.Experiment([PROTOCOLS["dst"](Load("dst", peak_W_per_Wh=8.0), rating)])
+    values = pybamm.ParameterValues("Chen2020")
+    simulation = pybamm.Simulation(
+        pybamm.lithium_ion.SPM(), parameter_values=values, experiment=experiment, solver=pybamm.IDAKLUSolver()
+    )
+    driven = simulation.solve(initial_soc=1.0, calc_esoh=False).cycles[-1].steps[-1]
+    peak_W = 8.0 * rating.energy_Wh
+    time_s = np.arange(0, driven.t[-1] - driven.t[0] - 360, 1.0) + 0.5
+    power_W = driven["Voltage [V]"](driven.t[0] + time_s) * driven["Current [A]"](driven.t[0] + time_s)
+    whole = power_W[: len(power_W) // 360 * 360].reshape(-1, 360)
+    assert len(whole) >= 3
+    assert whole.max(axis=1) == pytest.approx(np.full(len(whole), peak_W), rel=1e-3)
+    assert whole.min(axis=1) == pytest.approx(np.full(len(whole), -0.5 * peak_W), rel=1e-3)
+    # 4500 of 36,000 percent seconds; a step that ends within a second shifts some.
+    assert whole.mean(axis=1) == pytest.approx(np.full(len(whole), peak_W / 8), rel=5e-3)
+
+
+def test_film_grows_with_the_root_of_time_in_storage_and_nothing_else_ages() -> None:
+    """Solvent that has to diffuse through the film: L dL/dt is constant."""
+    load = Load("calendar_rest", storage_soc=0.9)
+    cell = ageing_cell(AgeingSetup("OKane2022", "SPM", MESH, Mechanisms(plating="none"), load))
+    conditions = Conditions(25.0, 0.0, Rates(sei=3.0).accelerated(40.0))
+    state = cell.fresh(conditions)
+    days = [Inventory.of(state)]
+    for _ in range(4):
+        state = cell.repeat(state, conditions)
+        days.append(Inventory.of(state))
+    square_nm2 = np.array([day.sei_thickness_nm**2 for day in days])
+    assert square_nm2[4] > 3 * square_nm2[0]
+    assert np.diff(square_nm2) == pytest.approx(np.full(4, (square_nm2[4] - square_nm2[0]) / 4), rel=2e-3)
+    for name in ("Q_n_Ah", "Q_p_Ah", "throughput_Ah"):
+        assert getattr(days[4], name) == pytest.approx(getattr(days[0], name), rel=1e-6), name
+    assert days[4].Q_Li_Ah < days[0].Q_Li_Ah
 
 
 def test_wltc_class3b_has_the_figures_of_the_regulation() -> None:

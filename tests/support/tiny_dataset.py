@@ -57,6 +57,12 @@ process_std_scale = [1.0]
 mismatch_std = [0.01]
 """
 
+# In place of the line with the knee's gain: modes that not every recipe has.
+KNEE_GAIN = "knee_gain = [0.1, 0.4]"
+FURTHER_MODES = f"""{KNEE_GAIN}
+porosity_loss_ne = {{ start = [0.0, 0.01], end = [0.05, 0.1], exponent = [0.8, 1.2], box = [0.0, 0.2] }}
+plated_share = {{ start = [0.0, 0.0], end = [0.1, 0.3], exponent = [1.0, 1.0], box = [0.0, 0.6] }}"""
+
 WriteRecipe = Callable[..., Path]
 FILES = (SAMPLES, SPECTRA, MANIFEST)
 

@@ -25,7 +25,9 @@ EDGE_s = 1.0  # a step of the load takes this long: PyBaMM joins the knots by li
 DAY_s = 86400.0
 
 # Dynamic Stress Test: seconds and percent of the peak power, discharge negative; 360 s. USABC Electric Vehicle Battery
-# Test Procedures Manual, Revision 2, January 1996, DOE/ID-10479, procedure 5B.
+# Test Procedures Manual, Revision 2, January 1996. The manual's table itself was not read: these steps are those of
+# another program that cites it (libquiv_aging, examples/figure7_simulation.py), and the manual's list of changes
+# singles out step 15, here that of full power.
 DST = (
     (16, 0.0), (28, -12.5), (12, -25.0), (8, 12.5), (16, 0.0), (24, -12.5), (12, -25.0), (8, 12.5), (16, 0.0),
     (24, -12.5), (12, -25.0), (8, 12.5), (16, 0.0), (36, -12.5), (8, -100.0), (24, -62.5), (8, 25.0), (32, -25.0),

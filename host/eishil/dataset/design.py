@@ -85,7 +85,7 @@ def _trajectory(recipe: Recipe, split: str, population: PopulationRecipe, number
     ageing = recipe.ageing_paths()
     steps = ageing.steps
     cell = f"{split}-t{number:05d}"
-    modes = ageing_path(ageing, rng)
+    modes = ageing_path(ageing, rng) | _further_path(recipe, split, number)
     return _frame(
         cell=np.full(steps, cell),
         split=split,
@@ -100,15 +100,24 @@ def _trajectory(recipe: Recipe, split: str, population: PopulationRecipe, number
 
 def ageing_path(ageing: AgeingRecipe, rng: np.random.Generator) -> dict[str, Floats]:
     """Modes (steps,) of one cell; the equations are in `AgeingRecipe`."""
-    u = np.linspace(0.0, 1.0, ageing.steps)
     speed = rng.uniform(*ageing.speed)
-    path = {}
-    for name in MODES:
-        mode = getattr(ageing, name)
-        progress = (speed * u) ** rng.uniform(*mode.exponent) + _knee(ageing, u, rng)
-        start, end = _between(mode.start, rng.random(), name), _between(mode.end, rng.random(), name)
-        path[name] = start * (end / start) ** progress if name in LOGARITHMIC else start + (end - start) * progress
-    return path
+    return {name: _path(ageing, name, speed, rng) for name in MODES}
+
+
+def _further_path(recipe: Recipe, split: str, number: int) -> dict[str, Floats]:
+    """Modes (steps,) that not every recipe has, from streams of their own: the others stay as they are without."""
+    ageing, place = recipe.ageing_paths(), (recipe.seed_of(split), split, "trajectory", number)
+    speed = generator(*place).uniform(*ageing.speed)  # the one with which `ageing_path` begins
+    return {name: _path(ageing, name, speed, generator(*place, name)) for name in ageing.further_modes()}
+
+
+def _path(ageing: AgeingRecipe, name: str, speed: float, rng: np.random.Generator) -> Floats:
+    u, mode = np.linspace(0.0, 1.0, ageing.steps), getattr(ageing, name)
+    progress = (speed * u) ** rng.uniform(*mode.exponent) + _knee(ageing, u, rng)
+    start, end = _between(mode.start, rng.random(), name), _between(mode.end, rng.random(), name)
+    if name in LOGARITHMIC:
+        return np.asarray(start * (end / start) ** progress)
+    return np.asarray(start + (end - start) * progress)
 
 
 def _knee(ageing: AgeingRecipe, u: Floats, rng: np.random.Generator) -> Floats:
@@ -124,22 +133,21 @@ def _between(interval: tuple[float, float], share: Any, name: str) -> Any:
 
 def _snapshots(recipe: Recipe, block: Block, population: PopulationRecipe) -> pd.DataFrame:
     """Cells that are measured once and fill the box of modes, SOC and temperature evenly (a Halton sequence)."""
-    sequence = qmc.Halton(len(MODES) + 2, rng=generator(recipe.seed_of(block.split), block.split, "snapshot"))
+    names = (*MODES, "soc", "temperature_degC", *recipe.ageing_paths().further_modes())  # new ones at the end
+    sequence = qmc.Halton(len(names), rng=generator(recipe.seed_of(block.split), block.split, "snapshot"))
     if block.first:
         sequence.fast_forward(block.first)
     count = block.stop - block.first
-    share = sequence.random(count)
+    share = dict(zip(names, sequence.random(count).T, strict=True))
     return _frame(
         cell=np.array([f"{block.split}-s{number:06d}" for number in range(block.first, block.stop)]),
         split=block.split,
         population="snapshot",
         step=np.zeros(count, np.int64),
         cycles=np.full(count, np.nan),
-        soc=_between(population.soc, share[:, -2], "soc"),
-        temperature_degC=_between(population.temperature_degC, share[:, -1], "temperature_degC"),
-        modes={
-            name: _between(getattr(recipe.ageing_paths(), name).box, share[:, k], name) for k, name in enumerate(MODES)
-        },
+        soc=_between(population.soc, share["soc"], "soc"),
+        temperature_degC=_between(population.temperature_degC, share["temperature_degC"], "temperature_degC"),
+        modes={name: _between(mode.box, share[name], name) for name, mode in recipe.ageing_paths().modes().items()},
     )
 
 

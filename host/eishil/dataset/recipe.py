@@ -72,6 +72,9 @@ class AgeingRecipe(Section):
     s(u) = (speed u)^exponent, plus with probability `knee_probability` a knee: gain ((u - onset) / (1 - onset))^2 after
     its onset. Each number is drawn from its range, speed once for a cell and the others once for each of its modes.
     `box` is what snapshots fill evenly.
+
+    `porosity_loss_ne` is the part of the negative electrode's pores that deposits fill, `plated_share` the part of the
+    lost lithium that is plated: a label, because plated lithium acts on a spectrum by its loss alone.
     """
 
     steps: Annotated[int, Field(ge=2, le=99)]
@@ -85,16 +88,24 @@ class AgeingRecipe(Section):
     lam_pe: LossRecipe
     sei_thickness_nm: FilmRecipe
     contact_resistance_mOhm: ContactRecipe
+    porosity_loss_ne: LossRecipe | None = None
+    plated_share: LossRecipe | None = None
 
     def modes(self) -> dict[str, LossRecipe | FilmRecipe | ContactRecipe]:
         """What ages, by name."""
-        return {
+        always: dict[str, LossRecipe | FilmRecipe | ContactRecipe] = {
             "lli": self.lli,
             "lam_ne": self.lam_ne,
             "lam_pe": self.lam_pe,
             "sei_thickness_nm": self.sei_thickness_nm,
             "contact_resistance_mOhm": self.contact_resistance_mOhm,
         }
+        return always | self.further_modes()
+
+    def further_modes(self) -> dict[str, LossRecipe]:
+        """Those that a recipe need not have, where it has them."""
+        further = {"porosity_loss_ne": self.porosity_loss_ne, "plated_share": self.plated_share}
+        return {name: mode for name, mode in further.items() if mode is not None}
 
     def check_growth(self) -> None:
         """ValueError where a cell could end a life healthier than it began."""

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eishil.cell.ageing import LABEL_SOURCE, AgedState, Snapshot, snapshot
-from eishil.cell.constants import model_constants
+from eishil.cell.ageing import LABEL_SOURCE, Snapshot, snapshot
 from eishil.cell.impedance import Batch, ImpedanceSolver, solver
 from eishil.dataset import quality
-from eishil.dataset.design import MODES, Block, rows
+from eishil.dataset.design import Block, rows
 from eishil.dataset.labels import with_remaining_life
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.spread import factors
+from eishil.dataset.states import aged_state, solver_constants, with_labels
 
 COMPILE_FROM_SAMPLES = 150_000  # compiling the Jacobian takes half a minute and saves 0.15 ms a spectrum
 
@@ -26,7 +26,8 @@ def solver_for(recipe: Recipe) -> ImpedanceSolver:
     """The recipe's solver, built once a process."""
     steps = recipe.ageing_paths().steps
     samples = recipe.population.count("trajectories") * steps + recipe.population.count("snapshots")
-    cell, constants = recipe.cell, model_constants(set(recipe.cell.spreads()))
+    filled = recipe.ageing_paths().porosity_loss_ne is not None
+    cell, constants = recipe.cell, solver_constants(recipe.cell, pores_fill=filled)
     make = _compiled if samples >= COMPILE_FROM_SAMPLES else solver
     return make(cell.parameter_set, cell.model, cell.points(), constants)
 
@@ -40,7 +41,7 @@ def _compiled(*names: Any) -> ImpedanceSolver:
 def solve_block(recipe: Recipe, block: Block) -> tuple[pd.DataFrame, NDArray[np.complex128], str]:
     """Rows of `samples` with their spectra (S, F), NaN where nothing was solved, and what solved them."""
     samples = rows(recipe, block)
-    aged = AgedState(**{name: samples[name].to_numpy() for name in MODES})
+    aged = aged_state(recipe.cell.parameter_set, samples)
     soc, temperature_degC = samples["soc"].to_numpy(), samples["temperature_degC"].to_numpy()
     state = snapshot(recipe.cell.parameter_set, aged, soc, temperature_degC, factors(samples))
     feasible = np.flatnonzero(state.reason == "")
@@ -51,7 +52,7 @@ def solve_block(recipe: Recipe, block: Block) -> tuple[pd.DataFrame, NDArray[np.
         batch = built.solve(state.inputs.take(feasible), frequency)
         z[feasible] = batch.z_ohm
         verdicts = _verdicts(state, feasible, batch, frequency)
-    labelled = with_remaining_life(_labelled(recipe, samples, state))
+    labelled = with_remaining_life(with_labels(recipe.cell.parameter_set, _labelled(recipe, samples, state)))
     return labelled.assign(**verdicts), z, "compiled" if built.linear.compiled else "numpy"
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from eishil.cell.ageing import AgedState, snapshot
 from eishil.cell.impedance import ImpedanceSolver
 from eishil.dataset.spread import factors
+from eishil.dataset.states import porosity_loss
 from eishil.network.samples import MODE_UNITS, OHM_PER_MILLIOHM, SERIES_MODE
 
 Floats = NDArray[np.float64]
@@ -132,6 +133,7 @@ def _respond(
         lam_pe=column("lam_pe"),
         sei_thickness_nm=column("sei_thickness_nm") * 10 ** moved.get("log10_sei_thickness", 0.0),
         contact_resistance_mOhm=column("contact_resistance_mOhm"),
+        porosity_loss_ne=porosity_loss(parameter_set, samples),
     )
     state = snapshot(parameter_set, aged, column("soc"), column("temperature_degC"), factors(samples))
     exists = np.flatnonzero(state.reason != "infeasible")

@@ -22,9 +22,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eishil.cell.ageing import LABEL_SOURCE
-from eishil.cell.constants import model_constants
 from eishil.cell.impedance import ImpedanceSolver, solver
 from eishil.dataset.cell_recipe import CellRecipe
+from eishil.dataset.states import has_porosity, solver_constants
 from eishil.dataset.tables import Dataset
 from eishil.errors import EishilError
 from eishil.files import sha256_file, write_atomic
@@ -95,7 +95,8 @@ def trajectory_sensitivities(
 def _solve(cell: CellRecipe, tasks: list[_Task], frequency_Hz: Floats, workers: int) -> Iterator[Any]:
     if not tasks:
         return iter(())
-    built = solver(cell.parameter_set, cell.model, cell.points(), model_constants(set(cell.spreads())))
+    constants = solver_constants(cell, pores_fill=any(has_porosity(task.samples) for task in tasks))
+    built = solver(cell.parameter_set, cell.model, cell.points(), constants)
     pool = joblib.Parallel(
         n_jobs=max(1, workers),
         backend="loky",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from eishil.cell import esoh
-from eishil.cell.ageing import AgedState, snapshot
-from eishil.dataset.design import MODES, Block, rows
+from eishil.cell.ageing import snapshot
+from eishil.dataset.design import Block, rows
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.spread import factors
+from eishil.dataset.states import aged_state
 from eishil.network.mlp import Array
 from eishil.network.samples import network_inputs
 
@@ -21,7 +22,7 @@ def unsolved_points(recipe: Recipe, count: int) -> Array:
     """
     first = recipe.population.train.snapshots
     samples = rows(recipe, Block("train", "snapshot", first, first + count, steps=1))
-    aged = AgedState(**{name: samples[name].to_numpy() for name in MODES})
+    aged = aged_state(recipe.cell.parameter_set, samples)
     soc, temperature_degC = samples["soc"].to_numpy(), samples["temperature_degC"].to_numpy()
     state = snapshot(recipe.cell.parameter_set, aged, soc, temperature_degC, factors(samples))
     possible = state.reason == ""
