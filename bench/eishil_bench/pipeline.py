@@ -193,7 +193,7 @@ def _quantize(workspace: Workspace) -> Stage:
     inputs |= dict.fromkeys(_network(workspace), workspace.command("train"))
     outputs = (workspace.model / "network_int8.onnx", workspace.model / "model.json")
     depends = _sections(workspace.recipe, "name", "description", "seed", "network", "filter", "measurement")
-    depends |= _code("network/*.py", "filters/*.py", "model.py", "dataset/measurement.py")
+    depends |= _code("network/*.py", "filters/*.py", "model*.py", "dataset/measurement.py")
     return Stage("quantize", workspace.root, inputs, outputs, depends | _versions(*QUANTIZE_LIBRARIES), make)
 
 
@@ -208,7 +208,7 @@ def _evaluate(workspace: Workspace, workers: int) -> Stage:
     inputs = dict.fromkeys(_tables(workspace), workspace.command("dataset"))
     inputs |= {workspace.model / "model.json": workspace.command("quantize")}
     depends = _sections(workspace.recipe, "seed", "ageing", "network", "measurement", "evaluation")
-    depends |= _code("evaluation.py", "network/*.py", "filters/*.py", "identify/*.py", "model.py")
+    depends |= _code("evaluation.py", "network/*.py", "filters/*.py", "identify/*.py", "model*.py")
     depends |= _versions(*DATASET_LIBRARIES, *QUANTIZE_LIBRARIES)
     return Stage(EVALUATE, workspace.root, inputs, (workspace.evaluation,), depends, make)
 
@@ -225,7 +225,7 @@ def _generate(workspace: Workspace) -> Stage:
     inputs = {workspace.model / "model.json": workspace.command("quantize")}
     outputs = tuple(workspace.generated / name for name in ("wire.h", "model_size.h", "model.c"))
     return Stage(
-        "generate", workspace.root, inputs, outputs, _code("codegen.py", "c_literals.py", "wire.py", "model.py"), make
+        "generate", workspace.root, inputs, outputs, _code("codegen*.py", "c_literals.py", "wire.py", "model*.py"), make
     )
 
 

@@ -1,7 +1,7 @@
 """Every message between bench and device, declared once.
 
 A message is a little-endian record whose fields are naturally aligned. Array lengths are symbols (`n_states`) that a
-model gives values to: `dtype(message, dimensions)` makes the numpy dtype, `codegen.py` the C struct with its
+model gives values to: `dtype(message, dimensions)` makes the numpy dtype, `codegen_wire.py` the C struct with its
 `_Static_assert`. `digest()` is taken over the symbolic table, so that it names the protocol and not the model; the
 model has an identity of its own (`model_id`).
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from eishil import c_literals, codegen, wire
 from eishil.ccore import CoreLibrary
+from eishil.codegen_wire import wire_header
 from eishil.errors import RecipeError, ToolError
 from eishil.model import Model
 from eishil.network.onnx_files import load_float_network
@@ -50,7 +51,7 @@ def test_floats_are_rounded_once(value: float) -> None:
 def test_wire_structs_have_the_layout_of_the_table(case: Case) -> None:
     sizes = case.model.dimensions()
     ffi = cffi.FFI()
-    text = re.sub(r"_Static_assert\(.*?\);|#include.*|#define WIRE_DIGEST.*", "", codegen.wire_header(sizes))
+    text = re.sub(r"_Static_assert\(.*?\);|#include.*|#define WIRE_DIGEST.*", "", wire_header(sizes))
     text = re.sub(r"#ifndef.*|#endif|#define EISHIL_WIRE_H", "", text)
     for symbol, size in sizes.items():
         text = text.replace(f"[WIRE_{symbol.upper()}]", f"[{size}]")
