@@ -266,7 +266,7 @@ def tell_impedance(result: dict[str, Any]) -> None:
     workers = result["two_workers"]
     results_console().print(
         f"two processes make {workers['ratio']:.2f} times the spectra of one in the same time, "
-        f"{workers['cpu_ratio']:.2f} times for the processor time they get"
+        f"{workers['cpu_ratio']:.2f} times for the processor time they get (they had {workers['processors']:.2f} of 2)"
     )
     memory = result["memory"]
     results_console().print(

@@ -201,7 +201,7 @@ recipe_path, out = Path(sys.argv[1]), Path(sys.argv[2])
 recipe = Recipe.load(recipe_path)
 solve_block(recipe, blocks(recipe, 16)[0])
 rng, kills, whole, duration_s, chunks = random.Random(3), 0, 0, None, set()
-while kills < 20 or whole < 2:
+while kills < 20 or whole < 2 or len(chunks) < 5:
     start = time.monotonic()
     child = os.fork()
     if not child:

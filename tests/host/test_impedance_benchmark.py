@@ -15,12 +15,20 @@ from eishil.errors import ToolError
 
 def test_both_sides_agree_and_one_is_faster() -> None:
     figures = impedance_benchmark.measure("SPM", impedance_benchmark.random_cells(20), None)
+    promised = {"spectra_per_second_core", "ratio_to_eissimulation", "max_relative_deviation", "milliseconds"}
+    assert promised <= set(figures)
     assert figures["max_relative_deviation"] < 1e-9
     assert figures["max_relative_deviation_from_eissimulation"] < 1e-9
     assert figures["ratio_to_eissimulation"] > 1
     times = figures["milliseconds"]
     assert 0 < times["min"] <= times["median"] <= times["max"]
     assert figures["spectra_per_second_core"] == pytest.approx(1e3 / times["median"])
+
+
+def test_two_processes_are_counted_together() -> None:
+    rates = impedance_benchmark.two_workers(impedance_benchmark.random_cells(10), "SPM", 1, 0.1)
+    assert rates["ratio"] == rates["two_per_second"] / rates["one_per_second"]
+    assert 0 < rates["processors"] <= 2.1 and rates["cpu_ratio"] > 0
 
 
 def test_memory_is_of_a_data_set_that_was_made() -> None:
