@@ -143,7 +143,8 @@ def two_workers(cells: Modes, model: str = "DFN", rounds: int = 4, duration_s: f
     with joblib.Parallel(n_jobs=2, backend="loky") as pool:
 
         def together(processes: int, seconds: float) -> NDArray[np.float64]:
-            return np.sum(pool(joblib.delayed(_solve_for)(model, cells, seconds) for _ in range(processes)), axis=0)
+            made = pool(joblib.delayed(_solve_for)(model, cells, seconds) for _ in range(processes))
+            return np.asarray(np.sum(made, axis=0), float)
 
         together(2, 0.0)  # each builds its solver
         turns = [(together(1, duration_s), together(2, duration_s)) for _ in range(rounds)]
