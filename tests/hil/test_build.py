@@ -141,6 +141,13 @@ def test_stack_bound_follows_the_deepest_call(tmp_path: Path) -> None:
     assert worst_case_bytes(tmp_path, "main", ["handler"]) == 100 + 72 + 108 + 24
 
 
+def test_an_indirect_call_may_lead_to_another_file(tmp_path: Path) -> None:
+    far = 'graph: { title: "b.c"\nnode: { title: "far" label: "far\\nb.c:1:1\\n90 bytes (static)" }\n}\n'
+    (tmp_path / "a.ci").write_text(GRAPH)
+    (tmp_path / "b.ci").write_text(far)
+    assert worst_case_bytes(tmp_path, "main", ["handler"]) == 100 + 90 + 108 + 24
+
+
 def test_stack_bound_is_open_with_recursion(tmp_path: Path) -> None:
     loop = 'edge: { sourcename: "a.c:left" targetname: "main" label: "a.c:2:9" }\n}\n'
     (tmp_path / "a.ci").write_text(GRAPH.rstrip().removesuffix("}") + loop)

@@ -13,7 +13,6 @@ LIBRARY_FRAME_bytes = 64
 EXCEPTION_FRAME_bytes = 108
 
 _NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "[^"]*\\n(\d+) bytes \((\w+)\)"')
-_GRAPH = re.compile(r'^graph: \{ title: "([^"]+)"')
 _EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"')
 _INDIRECT = "__indirect_call"
 
@@ -25,24 +24,20 @@ class CallGraph:
     frame_bytes: dict[str, int] = field(default_factory=dict)
     calls: dict[str, set[str]] = field(default_factory=dict)
     unbounded: set[str] = field(default_factory=set)  # frames of variable size
-    file: dict[str, str] = field(default_factory=dict)
+    entries: frozenset[str] = frozenset()  # what the hardware calls, and no program
 
     @classmethod
-    def load(cls, folder: Path) -> CallGraph:
+    def load(cls, folder: Path, entries: Iterable[str] = ()) -> CallGraph:
         """All `.ci` files below a folder."""
-        graph = cls()
+        graph = cls(entries=frozenset(entries))
         for path in sorted(folder.rglob("*.ci")):
             graph._add(path.read_text(encoding="utf-8").splitlines())
         return graph
 
     def _add(self, lines: Iterable[str]) -> None:
-        file = ""
         for line in lines:
-            if graph := _GRAPH.match(line):
-                file = graph[1]
-            elif node := _NODE.match(line):
+            if node := _NODE.match(line):
                 self.frame_bytes[node[1]] = int(node[2])
-                self.file[node[1]] = file
                 if node[3] == "dynamic":
                     self.unbounded.add(node[1])
             elif edge := _EDGE.match(line):
@@ -59,13 +54,12 @@ class CallGraph:
         return self.frame_bytes.get(function, LIBRARY_FRAME_bytes) + max(known, default=0)
 
     def _callees(self, function: str) -> set[str]:
-        """Direct callees; an indirect call may reach any static function of its file that nobody calls by name."""
+        """Direct callees; an indirect call may reach any function that nobody calls by name."""
         callees = self.calls.get(function, set())
         if _INDIRECT not in callees:
             return callees
         called = set().union(*self.calls.values())
-        unnamed = {name for name in self.frame_bytes if ":" in name and name not in called}
-        return (callees - {_INDIRECT}) | {name for name in unnamed if self.file[name] == self.file[function]}
+        return (callees - {_INDIRECT}) | (self.frame_bytes.keys() - called - self.entries)
 
 
 def worst_case_bytes(folder: Path, entry: str, interrupts: Iterable[str]) -> int | None:
@@ -73,7 +67,8 @@ def worst_case_bytes(folder: Path, entry: str, interrupts: Iterable[str]) -> int
 
     Interrupts do not nest: all have the same priority.
     """
-    graph = CallGraph.load(folder)
+    interrupts = tuple(interrupts)
+    graph = CallGraph.load(folder, entries=(entry, *interrupts))
     depth = graph.depth_bytes(entry) if entry in graph.frame_bytes else None
     handlers = [graph.depth_bytes(name) for name in interrupts]
     known = [handler for handler in handlers if handler is not None]
