@@ -23,7 +23,7 @@ HEAVY += ("rich", "pydantic", "cffi", "serial", "elftools", "platformio", "jobli
 
 
 def test_help_lists_every_stage():
-    answer = eishil("--help")
+    answer = eishil("--help", fresh=True)
     assert answer.returncode == 0
     for command in (
         "dataset",
@@ -45,7 +45,7 @@ def test_help_lists_every_stage():
 def test_help_imports_nothing_heavy():
     """What makes `eishil --help` quick, without a stopwatch."""
     code = "import atexit; atexit.register(lambda: print(*sys.modules)); from eishil_bench.cli import main; main()"
-    answer = eishil("--help", code=code)
+    answer = eishil("--help", code=code, fresh=True)
     modules = set(answer.stdout.splitlines()[-1].split())
     assert "eishil_bench.cli" in modules
     assert modules.isdisjoint(HEAVY)
