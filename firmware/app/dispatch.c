@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "commission.h"
 #include "fmath.h"
 #include "integrity.h"
 #include "nn.h"
@@ -56,7 +57,7 @@ static size_t answer_init(dispatch_t *d, const request_t *request, reply_t *repl
     d->restored = 0;
     d->initialised = integrity_verify_model(&eishil_model);
     if (d->initialised) {
-        estimator_init(&d->estimator, &eishil_model);
+        estimator_init(&d->estimator, commission_model(d));
     }
     reply->body.init.status = d->initialised ? WIRE_STATUS_OK : WIRE_STATUS_MODEL_CORRUPTED;
     return sizeof reply->body.init;
@@ -82,7 +83,7 @@ static size_t answer_step(dispatch_t *d, const request_t *request, reply_t *repl
         out->status = WIRE_STATUS_NOT_INITIALISED;
         return sizeof *out;
     }
-    const estimator_input_t input = {
+    estimator_input_t input = {
         .elapsed_cycles = in->elapsed_cycles,
         .voltage_V = in->voltage_V,
         .temperature_degC = in->temperature_degC,
@@ -90,9 +91,11 @@ static size_t answer_step(dispatch_t *d, const request_t *request, reply_t *repl
         .z_real_ohm = in->z_real_ohm,
         .z_imag_ohm = in->z_imag_ohm,
     };
+    const model_t *const model = commission_model(d);
+    commission_correct(d, &input);
     const uint32_t interrupts = port_interrupts();
     const uint32_t start = port_count();
-    const estimator_status_t status = estimator_step(&d->estimator, &eishil_model, &d->work, &input, &d->estimate);
+    const estimator_status_t status = estimator_step(&d->estimator, model, &d->work, &input, &d->estimate);
     out->count = port_count() - start;
     out->interrupts = port_interrupts() - interrupts;
     out->status = (uint32_t)status;
@@ -100,7 +103,7 @@ static size_t answer_step(dispatch_t *d, const request_t *request, reply_t *repl
     d->outliers += status == ESTIMATOR_OUTLIER ? 1U : 0U;
     if (status == ESTIMATOR_REJECTED_INPUT || status == ESTIMATOR_REJECTED_COVARIANCE) {
         d->steps_rejected++;
-        estimator_report(&d->estimator, &eishil_model, &d->work, &d->estimate);
+        estimator_report(&d->estimator, model, &d->work, &d->estimate);
     }
     write_estimate(out, &d->estimate);
     return sizeof *out;
@@ -282,6 +285,7 @@ static const struct {
     {WIRE_RESTORE_REQUEST, sizeof(wire_restore_request_t), answer_restore},
     {WIRE_BAUD_REQUEST, sizeof(wire_baud_request_t), answer_baud},
     {WIRE_BRIEF_STEP_REQUEST, sizeof(wire_brief_step_request_t), answer_brief_step},
+    {WIRE_COMMISSION_REQUEST, sizeof(wire_commission_request_t), commission_answer},
 };
 
 /* Fills the reply's body and may turn its type into an error. Returns the body's length. */

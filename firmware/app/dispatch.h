@@ -2,6 +2,7 @@
 #ifndef EISHIL_APP_DISPATCH_H
 #define EISHIL_APP_DISPATCH_H
 
+#include "commissioning.h"
 #include "estimator.h"
 #include "frame.h"
 #include "wire.h"
@@ -22,6 +23,7 @@ typedef struct {
         wire_restore_request_t restore;
         wire_baud_request_t baud;
         wire_brief_step_request_t brief_step;
+        wire_commission_request_t commission;
     } body;
 } request_t;
 
@@ -37,6 +39,7 @@ typedef struct {
         wire_restore_reply_t restore;
         wire_baud_reply_t baud;
         wire_brief_step_reply_t brief_step;
+        wire_commission_reply_t commission;
         wire_error_reply_t error;
     } body;
 } reply_t;
@@ -50,6 +53,11 @@ typedef struct {
     estimator_t estimator;
     estimator_work_t work;
     estimator_output_t estimate; /* on the stack it would be a third of it */
+    commissioning_t commissioning;
+    commissioned_cell_t cell; /* once it is commissioned */
+    float corrected_real_ohm[MODEL_N_FREQUENCIES];
+    float corrected_imag_ohm[MODEL_N_FREQUENCIES];
+    bool is_commissioned;
     bool initialised;
     uint32_t restored; /* filters of the bank, of a restoration that is under way */
     uint32_t frames_received;

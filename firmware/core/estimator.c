@@ -8,7 +8,6 @@
 #include <float.h>
 #include <string.h>
 
-#define ZERO_CELSIUS_K       REAL(273.15f)
 #define ELAPSED_MAX          FLT_MAX
 #define VOLTAGE_MAX_V        10.0f
 #define TEMPERATURE_MIN_DEGC (-60.0f)
@@ -31,7 +30,7 @@ void estimator_init(estimator_t *e, const model_t *model)
 }
 
 /* Written so that NaN fails every comparison. */
-static bool input_is_sound(const estimator_input_t *in)
+bool estimator_accepts(const estimator_input_t *in)
 {
     return in->elapsed_cycles >= 0.0f && in->elapsed_cycles <= ELAPSED_MAX && in->voltage_V >= 0.0f &&
            in->voltage_V <= VOLTAGE_MAX_V && in->temperature_degC >= TEMPERATURE_MIN_DEGC &&
@@ -73,7 +72,7 @@ static unsigned weigh_filters(estimator_t *e, const evidence_t *evidence)
 static bool apply_spectrum(estimator_t *e, const model_t *model, estimator_work_t *work, const estimator_input_t *in,
                            evidence_t *heaviest)
 {
-    const conditions_t conditions = {in->voltage_V, in->temperature_degC + ZERO_CELSIUS_K};
+    const conditions_t conditions = observation_conditions(in->voltage_V, in->temperature_degC);
     evidence_t evidence[MODEL_N_PRIORS];
     e->cycles += in->elapsed_cycles;
     e->steps++;
@@ -205,7 +204,7 @@ estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimato
                                   const estimator_input_t *in, estimator_output_t *out)
 {
     evidence_t evidence;
-    if (!input_is_sound(in)) {
+    if (!estimator_accepts(in)) {
         return ESTIMATOR_REJECTED_INPUT;
     }
     block_copy(&work->next, e, sizeof *e / sizeof(uint32_t));

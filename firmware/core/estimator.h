@@ -53,6 +53,9 @@ typedef struct {
 
 void estimator_init(estimator_t *e, const model_t *model);
 
+/* Whether all but the impedance is finite and in range. */
+bool estimator_accepts(const estimator_input_t *in);
+
 /* A rejected spectrum leaves *e as it was, and *out is no estimate. */
 estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimator_work_t *work,
                                   const estimator_input_t *in, estimator_output_t *out);

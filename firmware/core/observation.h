@@ -3,6 +3,7 @@
 #ifndef EISHIL_CORE_OBSERVATION_H
 #define EISHIL_CORE_OBSERVATION_H
 
+#include "fmath.h"
 #include "information.h"
 #include "model.h"
 #include "network.h"
@@ -13,6 +14,11 @@ typedef struct {
     real_t voltage_V;
     real_t temperature_K;
 } conditions_t;
+
+static inline conditions_t observation_conditions(float voltage_V, float temperature_degC)
+{
+    return (conditions_t){voltage_V, temperature_degC + REAL(273.15f)};
+}
 
 /* z [n_observations]: Re Z and then -Im Z in ohm; 0 where the observation is left out. */
 void observation_take_usable(const model_t *model, const float *z_real_ohm, const float *z_imag_ohm,
@@ -34,6 +40,18 @@ void observation_expect(const model_t *model, const network_work_t *work, const 
 /* Standard deviations [INFORMATION_N_CONTEXTS] of the errors of voltage and temperature, in units of the Jacobian's
  * columns. */
 void observation_context_std(const model_t *model, const conditions_t *conditions, real_t *std);
+
+/* What errors of voltage and temperature do to an observation, both in units of std (observation_context_std), at the
+ * row of the network whose expected logarithm is h: dh/dy = exp(y) / l = exp(y - h). */
+static inline void observation_weigh_context(const network_row_t *row, real_t h, const real_t *std, real_t *out)
+{
+    const real_t scale = network_row_scale(row) * fmath_exp_inline(network_row_output(row) - h);
+    real_t gradient[MODEL_N_INPUTS];
+    network_row_gradient(row, gradient);
+    for (unsigned c = 0; c < INFORMATION_N_CONTEXTS; c++) {
+        out[c] = gradient[c] * scale * std[c];
+    }
+}
 
 /* The usable observations against the prediction; returns how many stand in out [n_observations]. An observation whose
  * expected impedance is not positive is left out. With several filters *log_det gets the sum of ln v. */

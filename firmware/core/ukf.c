@@ -34,7 +34,7 @@ static void place_point(const gaussian_t *f, const ukf_work_t *work, unsigned s,
     }
 }
 
-/* The columns of the context's errors, once h is there at the centre: dh/dy = exp(y) / l = exp(y - h). */
+/* The columns of the context's errors, once h is there at the centre. */
 static void expect_context(const model_t *model, const network_work_t *network, const conditions_t *conditions,
                            ukf_work_t *work)
 {
@@ -42,15 +42,8 @@ static void expect_context(const model_t *model, const network_work_t *network, 
     observation_context_std(model, conditions, std);
     network_row_t row = network_first_row(&model->network, network);
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, network_next_row(&row)) {
-        real_t *mixture = work->mixture[i];
-        if (!work->used[i]) {
-            continue;
-        }
-        const real_t scale = network_row_scale(&row) * fmath_exp_inline(network_row_output(&row) - mixture[N_CONTEXTS]);
-        real_t gradient[MODEL_N_INPUTS];
-        network_row_gradient(&row, gradient);
-        for (unsigned c = 0; c < N_CONTEXTS; c++) {
-            mixture[c] = gradient[c] * scale * std[c];
+        if (work->used[i]) {
+            observation_weigh_context(&row, work->mixture[i][N_CONTEXTS], std, work->mixture[i]);
         }
     }
 }

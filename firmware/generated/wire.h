@@ -8,7 +8,7 @@
 #define WIRE_PROTOCOL_VERSION 2U
 #define WIRE_REPLY_BIT 0x80U
 /* First 8 bytes of the SHA-256 over the table. */
-#define WIRE_DIGEST {0xf8, 0xe1, 0xca, 0xd4, 0xb7, 0x0c, 0x8c, 0xbb}
+#define WIRE_DIGEST {0xc6, 0x88, 0xc9, 0xb7, 0x4f, 0x4a, 0x33, 0x21}
 
 #define WIRE_N_STATES 12U
 #define WIRE_N_COVARIANCE 78U
@@ -40,6 +40,8 @@
 #define WIRE_BAUD_REPLY 0x88U
 #define WIRE_BRIEF_STEP_REQUEST 0x09U
 #define WIRE_BRIEF_STEP_REPLY 0x89U
+#define WIRE_COMMISSION_REQUEST 0x0AU
+#define WIRE_COMMISSION_REPLY 0x8AU
 #define WIRE_ERROR_REPLY 0xFFU
 
 typedef enum {
@@ -61,6 +63,12 @@ typedef enum {
     WIRE_STATUS_OUT_OF_ORDER = 9,
     WIRE_STATUS_OUTLIER = 10,
 } wire_status_t;
+
+typedef enum {
+    WIRE_COMMISSIONING_CLEAR = 0,
+    WIRE_COMMISSIONING_ADD = 1,
+    WIRE_COMMISSIONING_FINISH = 2,
+} wire_commissioning_t;
 
 typedef enum {
     WIRE_FAULT_NONE = 0,
@@ -266,6 +274,28 @@ typedef struct {
 } wire_brief_step_reply_t;
 _Static_assert(sizeof(wire_brief_step_reply_t) == 128U, "wire_brief_step_reply_t is padded");
 _Static_assert(offsetof(wire_brief_step_reply_t, readout_sigma) == 124U, "wire_brief_step_reply_t is padded");
+
+/* The cell's own constants. CLEAR, ADD for each spectrum of the fresh cell, FINISH, then init. Lost at a reset. */
+typedef struct {
+    uint32_t action; /* enum commissioning */
+    float elapsed_cycles; /* equivalent full cycles since the last spectrum; 0 for the first */
+    float voltage_V; /* measured at rest */
+    float temperature_degC;
+    uint32_t valid_mask; /* bit k: the point at frequency k was measured */
+    float z_real_ohm[WIRE_N_FREQUENCIES];
+    float z_imag_ohm[WIRE_N_FREQUENCIES]; /* capacitive is negative */
+} wire_commission_request_t;
+_Static_assert(sizeof(wire_commission_request_t) == 108U, "wire_commission_request_t is padded");
+_Static_assert(offsetof(wire_commission_request_t, z_imag_ohm) == 64U, "wire_commission_request_t is padded");
+
+typedef struct {
+    uint32_t status; /* enum status */
+    uint32_t spectra; /* added since the last CLEAR */
+    float offset[WIRE_N_OBSERVATIONS]; /* of ln Z, measured minus expected; 0 before FINISH */
+    float variance[WIRE_N_OBSERVATIONS]; /* (ln ohm)^2 that the offset leaves; 0 before FINISH */
+} wire_commission_reply_t;
+_Static_assert(sizeof(wire_commission_reply_t) == 184U, "wire_commission_reply_t is padded");
+_Static_assert(offsetof(wire_commission_reply_t, variance) == 96U, "wire_commission_reply_t is padded");
 
 typedef struct {
     uint32_t status; /* enum status */

@@ -26,7 +26,7 @@ from eishil.filters.step import StepInput, StepOutput
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CORE = REPOSITORY / "firmware" / "core"
-API_HEADERS = ("estimator.h", "ekf.h", "fmath.h", "frame.h", "integrity.h", "nn.h", "readout.h")
+API_HEADERS = ("commissioning.h", "estimator.h", "ekf.h", "fmath.h", "frame.h", "integrity.h", "nn.h", "readout.h")
 # The flags that fix the arithmetic are the firmware's: no contraction to fused multiply-add, no errno in sqrtf.
 FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno")
 WARNINGS = ("-Wall", "-Wextra", "-Wdouble-promotion", "-Wconversion", "-Wmissing-prototypes", "-Werror")

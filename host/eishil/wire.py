@@ -68,6 +68,8 @@ ENUMS: dict[str, dict[str, int]] = {
         "OUT_OF_ORDER": 9,
         "OUTLIER": 10,
     },
+    # What a commission_request does: forget what was learned; add a spectrum of the fresh cell; learn from those added.
+    "commissioning": {"CLEAR": 0, "ADD": 1, "FINISH": 2},
     # The last fault since power-on, kept over a reset of the core.
     "fault": {"NONE": 0, "HARD_FAULT": 1, "STACK_OVERFLOW": 2, "WATCHDOG": 3, "ASSERTION": 4},
 }
@@ -226,6 +228,22 @@ MESSAGES: tuple[Message, ...] = (
         "brief_step_reply",
         0x89,
         (*_VERDICT, Field("state_sigma", "f4", "n_states", "square roots of the covariance's diagonal"), *_READOUTS),
+    ),
+    Message(
+        "commission_request",
+        0x0A,
+        (Field("action", "u4", 1, "enum commissioning"), *_SPECTRUM),
+        "The cell's own constants. CLEAR, ADD for each spectrum of the fresh cell, FINISH, then init. Lost at a reset.",
+    ),
+    Message(
+        "commission_reply",
+        0x8A,
+        (
+            Field("status", "u4", 1, "enum status"),
+            Field("spectra", "u4", 1, "added since the last CLEAR"),
+            Field("offset", "f4", "n_observations", "of ln Z, measured minus expected; 0 before FINISH"),
+            Field("variance", "f4", "n_observations", "(ln ohm)^2 that the offset leaves; 0 before FINISH"),
+        ),
     ),
     Message(
         "error_reply",

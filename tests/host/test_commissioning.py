@@ -9,27 +9,10 @@ import pytest
 
 from eishil.errors import EishilError
 from eishil.filters.commissioning import Commissioning, commission
-from eishil.filters.ekf import Ekf
-from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil.network.mlp import FloatNetwork
+from support.fresh_spectra import fresh_spectra
 from support.random_models import random_estimator
-
-
-def fresh_spectra(
-    model: Model, network: FloatNetwork, offset: np.ndarray, count: int, *, varies: float = 0.0
-) -> list[StepInput]:
-    """Spectra of the model's fresh state times exp(offset), with its own noise, and offsets that vary."""
-    rng, ekf = np.random.default_rng(3), Ekf(model, network)
-    spectra = []
-    for _ in range(count):
-        voltage_V, temperature_degC = rng.uniform(3.5, 3.9), rng.uniform(15.0, 35.0)
-        line = ekf.linearise(np.array(model.priors[0].mean), 0.0, voltage_V, temperature_degC)
-        noise = rng.multivariate_normal(np.zeros(len(line.h)), line.R) + varies * rng.standard_normal(len(line.h))
-        real, minus_imaginary = np.split(np.exp(line.h + offset + noise), 2)
-        z_ohm = real - 1j * minus_imaginary
-        spectra.append(StepInput(0.0, voltage_V, temperature_degC, z_ohm, np.ones(len(z_ohm), bool)))
-    return spectra
 
 
 def make_case() -> tuple[Model, FloatNetwork, np.ndarray]:

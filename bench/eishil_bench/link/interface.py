@@ -12,6 +12,7 @@ import numpy as np
 Request = tuple[str, Mapping[str, Any]]
 # Those that apply a spectrum.
 STEP, BRIEF_STEP = STEPS = "step", "brief_step"
+COMMISSION = "commission"
 
 
 class ByteStream(Protocol):

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from eishil import wire
 from eishil.errors import TargetError
+from eishil.filters.commissioning import Commissioning
 from eishil.filters.step import StepInput, StepOutput
 from eishil.model import Model
 from eishil_bench.link.exchange import Link
-from eishil_bench.link.interface import BRIEF_STEP, STEP, UNTIMED, ByteStream, Exchanger, Request, Timing
+from eishil_bench.link.interface import BRIEF_STEP, COMMISSION, STEP, UNTIMED, ByteStream, Exchanger, Request, Timing
 from eishil_bench.link.messages import request_body
 from eishil_bench.link.steady_link import SteadyLink
 
@@ -118,6 +119,27 @@ class Session:
         if reply["status"] != _STATUS["OK"]:
             raise TargetError(f"{self.name} refused to initialise: {_status_name(reply)}")
         self._steps = 0
+
+    def commission(self, fresh: Iterable[StepInput]) -> Commissioning:
+        """Have the device learn what this cell's own constants are; then `init`. TargetError where it refuses.
+
+        `fresh` are spectra from before the cell aged; docs/estimator.md, "Commissioning".
+        """
+        self._commission("CLEAR")
+        for spectrum in fresh:
+            self._commission("ADD", **step_fields(spectrum))
+        reply = self._commission("FINISH")
+        return Commissioning(reply["offset"].astype(np.float64), reply["variance"].astype(np.float64))
+
+    def forget_commissioning(self) -> None:
+        """Back to the constants of every cell; then `init`."""
+        self._commission("CLEAR")
+
+    def _commission(self, action: str, **fields: Any) -> np.void:
+        reply = self._exchange(COMMISSION, action=wire.ENUMS["commissioning"][action], **fields)
+        if reply["status"] != _STATUS["OK"]:
+            raise TargetError(f"{self.name} refused to commission the cell ({action}): {_status_name(reply)}")
+        return reply
 
     def step(self, spectrum: StepInput) -> DeviceStep:
         """Send one spectrum; TargetError where the device lost its state, a step, or its numbers."""

@@ -17,7 +17,7 @@ import numpy as np
 from eishil import wire
 from eishil.errors import LineClosedError, SessionLostError, SilenceError, TargetError
 from eishil_bench.link.exchange import Link
-from eishil_bench.link.interface import STEPS, ByteStream, LinkStatistics, Request, Timing
+from eishil_bench.link.interface import COMMISSION, STEPS, ByteStream, LinkStatistics, Request, Timing
 
 SNAPSHOT_INTERVAL = 16
 BAUD_Bd = 115_200  # after a reset
@@ -26,6 +26,7 @@ RATES_Bd = (921_600, 460_800, 230_400)
 MAX_LOSSES = 16
 REOPEN_s = 10.0
 _REOPEN_PAUSE_s = 0.2
+_ACTION = wire.ENUMS["commissioning"]
 _OK = wire.ENUMS["status"]["OK"]
 _STATUS_NAMES = {value: name for name, value in wire.ENUMS["status"].items()}
 _IDENTITY = ("wire_digest", "build_id", "model_id", "board")
@@ -53,6 +54,7 @@ class SteadyLink:
         self._snapshot: list[np.void] = []  # of all filters, before `_since`
         self._since: list[tuple[Request, np.void]] = []
         self._initialised = False
+        self._commission: list[Request] = []  # since the last CLEAR
         self._resumed = self._losses = 0
         self._is_raised = False
 
@@ -137,8 +139,16 @@ class SteadyLink:
             self._initialised, self._snapshot, self._since = bool(reply["status"] == _OK), [], []
         elif name in STEPS:
             self._since.append((request, reply))
+        elif name == COMMISSION and reply["status"] == _OK:
+            self._remember_commission(request)
         elif name == "snapshot" and reply["status"] == _OK:
             self._take_snapshot(reply)
+
+    def _remember_commission(self, request: Request) -> None:
+        """What a reset forgets; once the cell is another the estimator starts anew."""
+        action = request[1].get("action", _ACTION["CLEAR"])
+        self._commission = [] if action == _ACTION["CLEAR"] else [*self._commission, request]
+        self._initialised = self._initialised and action == _ACTION["ADD"]
 
     def _take_snapshot(self, part: np.void) -> None:
         """One whose first filters were read before a loss is not completed; the next one is."""
@@ -162,6 +172,7 @@ class SteadyLink:
                     self._is_raised = False
                 self._link.forget_session()
                 self._greet()
+                self._commission_again()
                 if self._initialised:
                     self._restore()
                 self._resumed += 1
@@ -187,6 +198,13 @@ class SteadyLink:
             if known is not None and not np.array_equal(known[field], found[field]):
                 raise TargetError(f"{self._dut.name} came back with another {field}; was the board exchanged?")
         self._hello = found
+
+    def _commission_again(self) -> None:
+        """What was learned of the cell; TargetError where the device refuses it now."""
+        clear: Request = (COMMISSION, {"action": _ACTION["CLEAR"]})
+        for reply in self._link.exchange_all([clear, *self._commission] if self._commission else []):
+            if reply["status"] != _OK:
+                raise TargetError(f"{self._dut.name} could not be commissioned again after a reset")
 
     def _restore(self) -> None:
         """The last snapshot, or the prior, and the spectra since; TargetError where they give other estimates."""

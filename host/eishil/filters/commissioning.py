@@ -59,13 +59,14 @@ def commission(model: Model, network: Network, fresh: Sequence[StepInput]) -> Co
     difference, expected = [], []
     for step in fresh:
         seen, line = observations(step), ekf.linearise(x, 0.0, step.voltage_V, step.temperature_degC)
-        difference.append(np.where(seen.usable & line.exists, seen.z - line.h, np.nan))
-        expected.append(np.diag(line.R))
-    return _summary(np.array(difference), np.mean(expected, axis=0))
+        used = seen.usable & line.exists
+        difference.append(np.where(used, seen.z - line.h, np.nan))
+        expected.append(np.where(used, np.diag(line.R), np.nan))
+    return _summary(np.array(difference), np.array(expected))
 
 
-def _summary(difference: Array, expected_variance: Array) -> Commissioning:
-    """From differences (K, m), NaN where there is none, to offset and what is left of it.
+def _summary(difference: Array, expected: Array) -> Commissioning:
+    """From differences and expected variances (K, m), NaN where there are none, to offset and what is left of it.
 
     The scatter beyond what instrument and context explain is taken over all observations together: a few spectra say
     little of a single one. An observation that was never there has no offset, and the scatter of all offsets is left.
@@ -75,7 +76,7 @@ def _summary(difference: Array, expected_variance: Array) -> Commissioning:
     offset = np.zeros(len(count))
     offset[known] = np.nanmean(difference[:, known], axis=0)
     scatter = np.nanvar(difference[:, known], axis=0, ddof=1)
-    beyond = max(0.0, float(np.mean(scatter - expected_variance[known]))) if known.any() else 0.0
+    beyond = max(0.0, float(np.mean(scatter - np.nanmean(expected[:, known], axis=0)))) if known.any() else 0.0
     variance = np.full(len(count), float(np.var(offset[known])) if known.any() else 0.0)
     variance[known] = beyond + scatter / count[known]
     return Commissioning(offset, variance)
