@@ -118,13 +118,11 @@ void commissioning_adapt(const commissioning_t *c, const model_t *model, commiss
     cell->model = *model;
     cell->model.observable = cell->observable;
     for (unsigned i = 0; i < M; i++) {
-        const observable_t *told = &model->observable[i];
-        const real_t variance = REAL(1) / told->inverse_variance + c->observation[i].variance;
-        cell->observable[i] = (observable_t){
-            .inverse_variance = (float)(REAL(1) / variance),
-            .log_variance = (float)fmath_log(variance),
-            .in_series = told->in_series,
-        };
+        observable_t *observable = &cell->observable[i];
+        *observable = model->observable[i];
+        const real_t variance = REAL(1) / observable->inverse_variance + c->observation[i].variance;
+        observable->inverse_variance = (float)(REAL(1) / variance);
+        observable->log_variance = (float)fmath_log(variance);
         cell->factor[i] = (float)fmath_exp(-c->observation[i].offset);
     }
 }
