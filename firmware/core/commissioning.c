@@ -22,8 +22,10 @@ static void add_difference(commissioning_observation_t *sum, real_t difference, 
     sum->expected += expected_variance;
 }
 
-static void add_observations(commissioning_t *c, const model_t *model, const conditions_t *conditions,
-                             const network_work_t *network, const real_t *modes, const real_t *z)
+/* A call: what it needs is no part of the stack while the network is evaluated. */
+static __attribute__((noinline)) void add_observations(commissioning_t *c, const model_t *model,
+                                                       const conditions_t *conditions, const network_work_t *network,
+                                                       const real_t *modes, const real_t *z)
 {
     bool used[M];
     real_t h[M];

@@ -30,11 +30,16 @@ void estimator_init(estimator_t *e, const model_t *model)
 }
 
 /* Written so that NaN fails every comparison. */
-bool estimator_accepts(const estimator_input_t *in)
+static inline bool input_is_sound(const estimator_input_t *in)
 {
     return in->elapsed_cycles >= 0.0f && in->elapsed_cycles <= ELAPSED_MAX && in->voltage_V >= 0.0f &&
            in->voltage_V <= VOLTAGE_MAX_V && in->temperature_degC >= TEMPERATURE_MIN_DEGC &&
            in->temperature_degC <= TEMPERATURE_MAX_DEGC;
+}
+
+bool estimator_accepts(const estimator_input_t *in)
+{
+    return input_is_sound(in);
 }
 
 static unsigned heaviest_filter(const estimator_t *e)
@@ -204,7 +209,7 @@ estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimato
                                   const estimator_input_t *in, estimator_output_t *out)
 {
     evidence_t evidence;
-    if (!estimator_accepts(in)) {
+    if (!input_is_sound(in)) {
         return ESTIMATOR_REJECTED_INPUT;
     }
     block_copy(&work->next, e, sizeof *e / sizeof(uint32_t));
