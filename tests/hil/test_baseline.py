@@ -11,7 +11,8 @@ from eishil.model import Model
 from eishil_bench.firmware.baseline import Baseline, Bounds, growths, load_baseline, write_baseline
 from eishil_bench.firmware.build import FirmwareImage, build_firmware
 from eishil_bench.firmware.environments import boards
-from eishil_bench.firmware.firmware_bench import bounds_of
+from eishil_bench.firmware.firmware_bench import bounds_of, build_variant, core_sizes
+from eishil_bench.firmware.model_variants import variants
 from support.images import IMAGES
 
 
@@ -23,6 +24,20 @@ def test_nothing_grew_beyond_the_baseline(
         request.getfixturevalue(IMAGES[env]) if env in IMAGES else build_firmware(env, generated_dir, tmp_path)
     )
     assert [str(growth) for growth in growths(load_baseline(), {env: bounds_of(image, first_light_model)})] == []
+
+
+def test_a_core_of_five_states_is_small(first_light_model: Model, tmp_path: Path) -> None:
+    """The bounds of docs/cycles.md: core with its model in the flash, one cell with the work area in the RAM, stack."""
+    image = build_variant(variants(first_light_model)["ekf 5"], "nucleo_f446re", tmp_path)
+    core = core_sizes(tmp_path, "nucleo_f446re")
+    sizes = {name: core[name] or 0 for name in core}
+    assert 8 * 1024 < sizes["flash_bytes"] <= 16 * 1024
+    assert 1024 < sizes["instance_ram_bytes"] + sizes["work_ram_bytes"] <= 3 * 1024
+    assert 0 < sizes["stack_bytes"] < (image.stack_bytes or 0) <= 1024
+
+
+def test_the_image_of_the_committed_model_needs_little_stack(qemu_image: FirmwareImage) -> None:
+    assert qemu_image.stack_bytes is not None and 0 < qemu_image.stack_bytes <= 1024
 
 
 def small(**changes: int) -> Bounds:
