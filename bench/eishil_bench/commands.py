@@ -255,12 +255,14 @@ def _write_reports(workspace: Workspace, runs: Sequence[Results], tables: Sequen
     """A page for each target and one for the run: the target's own where there is only one."""
     from eishil_bench.report.combined import write_combined
     from eishil_bench.report.page import write_report
+    from eishil_bench.report.stored_studies import load_studies
 
+    studies = load_studies(workspace, runs[0].model_id)
     for results, table in zip(runs, tables, strict=True):
-        write_report(results, table, workspace.target_report(results.target))
+        write_report(results, table, workspace.target_report(results.target), studies)
     if len(runs) == 1:
         runs[0].model_copy(update={"run_table": f"{runs[0].target}/{runs[0].run_table}"}).save(workspace.results)
-        write_report(runs[0], tables[0], workspace.report)
+        write_report(runs[0], tables[0], workspace.report, studies)
     else:
         workspace.results.unlink(missing_ok=True)  # which of several would it be?
         write_combined(runs, tables, workspace.report)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs
 
 from eishil import wire
+from eishil.dataset.audit import audit
 from eishil.filters.ekf import Ekf
 from eishil.progress import silent
+from eishil_bench.pipeline import Workspace
 from eishil_bench.report import figures
 from eishil_bench.report.page import render, write_report
+from eishil_bench.report.stored_studies import load_studies
+from eishil_bench.report.study import Rows, Section, write_study
+from eishil_bench.report.style import plain
 from eishil_bench.report.words import bound_text, figure_text
 from eishil_bench.runs.limits import Limit, load_limits
 from eishil_bench.runs.measure import judge, measure
@@ -25,6 +33,7 @@ from support.random_models import random_estimator
 from support.simulated_cells import simulated_cells
 
 MAX_PAGE_bytes = 6_000_000
+SAMPLE = Path(__file__).resolve().parents[2] / "datasets" / "sample"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +81,36 @@ def test_page_loads_nothing(measurement_and_model):
     policy = next(attributes for tag, attributes in parser.tags if tag == "meta" and "http-equiv" in attributes)
     assert policy["content"].startswith("default-src 'none'; script-src 'unsafe-inline'")
     assert "url(" not in text and "@import" not in text
+
+
+def test_studies_of_the_recipe_are_parts_of_the_page(measurement_and_model, tmp_path):
+    """What was made stands there with its plots, of another model or not; what was not, with its command."""
+    results = judged(measurement_and_model, load_limits())
+    workspace = Workspace(SimpleNamespace(name="toy"), tmp_path / "toy.toml", tmp_path / "toy")
+    figure = plain("age", "error")
+    figure.add_trace(go.Scatter(x=[1.5, 2.5], y=[0.25, 0.75], name="a & b"))
+    section = Section("Rows <of> it", "Some text.", Rows(["what", "how much"], [["one", "0.731 %"]]), [(figure, "Hm.")])
+    (workspace.root / "robustness").mkdir(parents=True)
+    write_study(workspace.root / "robustness" / "robustness.html", "R", "A lead.", [section], "cd" * 32)
+    shutil.copytree(SAMPLE, workspace.dataset)
+    duplicates = audit(workspace.dataset)["duplicate_samples"]
+    text = render(results, measurement_and_model[0].table, load_studies(workspace, results.model_id))
+    for shown in (
+        "Rows &lt;of&gt; it",
+        "Some text.",
+        "0.731 %",
+        "Hm.",
+        "A lead.",
+        "of another model than this run, cdcd",
+    ):
+        assert shown in text
+    assert text.count('id="plot-robustness-0-0"') == 1
+    assert '"x":[1.5,2.5]' in text
+    for command in ("identify", "baselines", "study network"):
+        assert f"eishil {command} {tmp_path / 'toy.toml'}" in text
+    assert f'<td>samples of the same state</td><td class="n">{duplicates}</td>' in text
+    again = load_studies(workspace, "cd" * 32)
+    assert "another model" not in " ".join(study.lead for study in again)
 
 
 def test_page_is_small_enough_and_the_same_for_the_same_run(measurement_and_model, tmp_path):

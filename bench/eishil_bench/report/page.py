@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from plotly.offline import get_plotlyjs
 from eishil.files import write_atomic
 from eishil_bench.firmware.baseline import load_baseline
 from eishil_bench.report import figures
+from eishil_bench.report.stored_studies import StoredStudy
 from eishil_bench.report.style import embedded
 from eishil_bench.report.words import (
     CLOCK_WORDS,
@@ -26,13 +28,13 @@ from eishil_bench.report.words import (
 from eishil_bench.runs.results import Results
 
 
-def write_report(results: Results, table: pd.DataFrame, path: Path) -> None:
+def write_report(results: Results, table: pd.DataFrame, path: Path, studies: Sequence[StoredStudy] = ()) -> None:
     """Write `report.html` whole or not at all."""
-    write_atomic(path, render(results, table))
+    write_atomic(path, render(results, table, studies))
 
 
-def render(results: Results, table: pd.DataFrame) -> str:
-    """The page as text."""
+def render(results: Results, table: pd.DataFrame, studies: Sequence[StoredStudy] = ()) -> str:
+    """The page as text, with what studies of the same recipe found."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -49,6 +51,7 @@ def render(results: Results, table: pd.DataFrame) -> str:
         plots={name: embedded(figure, name) for name, figure in _plots(results, table).items()},
         shown_cells=len(figures.shown_cells(table)),
         baseline=load_baseline(),
+        studies=studies,
         plotly_script=get_plotlyjs(),
     )
 

@@ -36,14 +36,14 @@ def sections(dataset: Dataset, quality: Mapping[str, Any], features: pd.DataFram
     temperature_nyquist, temperature_bode = plots.spectra(dataset, "temperature_degC", "{:.0f} °C")
     return [
         Section("Splits", "A cell is in one split.", _splits(dataset.samples)),
-        Section("Quality", table=_quality(quality), remark=_near(quality)),
+        quality_sections(quality)[0],
         Section("Nyquist plots over state of charge", plots=soc_nyquist),
         Section("Bode plots over state of charge", plots=soc_bode),
         Section("Nyquist plots over temperature", plots=temperature_nyquist),
         Section("Bode plots over temperature", plots=temperature_bode),
         Section("Labels over life", plots=plots.labels(dataset.samples)),
         Section("Coverage of the state space", plots=plots.coverage(dataset.samples)),
-        Section("Masked", table=_masked(quality), plots=plots.masked(quality["masked"])),
+        quality_sections(quality)[1],
         Section("Features", _features_text(features), _feature_counts(features)),
         Section(f"Columns of {SAMPLES}", table=_columns({str(name): column(str(name)) for name in dataset.samples})),
         Section(f"Columns of {SPECTRA}", table=_columns(dict(spectra_columns(len(dataset.frequency_Hz))))),
@@ -52,6 +52,14 @@ def sections(dataset: Dataset, quality: Mapping[str, Any], features: pd.DataFram
             "Derived data in a file of its own; `eishil dataset features` makes it.",
             _columns(dict(columns(n_rc=2))),
         ),
+    ]
+
+
+def quality_sections(quality: Mapping[str, Any]) -> list[Section]:
+    """What `quality.json` says, and what is masked."""
+    return [
+        Section("Quality", table=_quality(quality), remark=_near(quality)),
+        Section("Masked", table=_masked(quality), plots=plots.masked(quality["masked"])),
     ]
 
 

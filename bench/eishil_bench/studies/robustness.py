@@ -58,7 +58,8 @@ def command(recipe: Path, out: Path, json_path: Path | None, workers: int) -> No
             if path is not None:
                 write_atomic(path, content)
         page = folder / "robustness.html"
-        write_study(page, f"How {model.name} fares when things are not as it was told", _lead(model), sections(rows))
+        title = f"How {model.name} fares when things are not as it was told"
+        write_study(page, title, _lead(model), sections(rows), model.model_id.hex())
     tell_study(_lead(model), sections(rows), page)
 
 
