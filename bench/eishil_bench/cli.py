@@ -152,6 +152,7 @@ def run(
     port: Port = None,
     out: BuildRoot = BUILD_ROOT,
     workers: Workers = 0,
+    precision: Precision = "float64",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the journal of a run that was cut short")
     ] = False,
@@ -170,8 +171,9 @@ def run(
     """Bring all up to date, run targets on held-out spectra, report."""
     from eishil_bench import commands
 
+    making = {"precision": precision}
     line = {"chaos": chaos, "window": window, "covariance_every": covariance_every}
-    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers, resume, **line) else 1)
+    raise typer.Exit(0 if commands.run(recipe, target, port, out, workers, resume, making, **line) else 1)
 
 
 @app.command()

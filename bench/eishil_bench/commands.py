@@ -57,11 +57,13 @@ def run(
     out: Path,
     workers: int,
     resume: bool,
+    making: Mapping[str, Any] = NO_OPTIONS,
     **line: int | None,
 ) -> bool:
     """Everything from the data set to the report, on every target; whether all limits were kept.
 
-    `line` are fields of `TargetSpec` that take the place of the roster's, where they are not None.
+    `making` are options of the data set; `line` are fields of `TargetSpec` that take the place of the roster's, where
+    they are not None.
     """
     from eishil_bench.boards.discovery import chosen_targets
     from eishil_bench.dut import require_emulator
@@ -78,7 +80,7 @@ def run(
         require_emulator(spec)
     with workspace.locked():
         for stage in pipeline.STAGES:
-            _make(workspace, stage, workers, force=False)
+            _make(workspace, stage, workers, force=False, making=making)
         _enter_as_scored(workspace, "eishil run")
         if workspace.recipe.evaluation is not None:
             _make(workspace, pipeline.EVALUATE, workers, force=False)

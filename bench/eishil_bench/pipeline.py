@@ -160,7 +160,7 @@ def _dataset(workspace: Workspace, workers: int, making: Mapping[str, Any]) -> S
         return generate(workspace.recipe, workspace.recipe_path, workspace.dataset, options, progress)
 
     sections = _sections(workspace.recipe, *DATASET_SECTIONS)
-    code = _code("cell/*.py", "cell/*.c", "cell/*.csv", "dataset/*.py", but=ASIDE)
+    code = _code("cell/*.py", "cell/*.[ch]", "cell/*.csv", "dataset/*.py", but=ASIDE)
     if making.get("precision", "float64") != "float64":
         sections |= {"precision": making["precision"]}
     outputs = (*_tables(workspace), workspace.dataset / "manifest.json")

@@ -251,6 +251,7 @@ def tell_impedance(result: dict[str, Any]) -> None:
     """The table of `eishil bench impedance`."""
     columns: dict[str, Callable[[dict[str, Any]], str]] = {
         "ms, median (min to max)": lambda row: "{median:.3f} ({min:.3f} to {max:.3f})".format(**row["milliseconds"]),
+        "interpreted": lambda row: "{median:.3f}".format(**row["milliseconds_without_compiled_jacobian"]),
         "per s and core": lambda row: f"{row['spectra_per_second_core']:,.0f}",
         "x EISSimulation": lambda row: f"{row['ratio_to_eissimulation']:.0f}",
         "x pybammeis": lambda row: f"{row['ratio_to_pybammeis']:.0f}" if "ratio_to_pybammeis" in row else "",

@@ -35,7 +35,7 @@ from eishil.versions import versions
 
 Floats = NDArray[np.float64]
 SOURCES = Path(__file__).resolve().parents[1]
-CODE = ("cell/*.py", "cell/*.c", "cell/*.csv", "identify/sensitivities.py")
+CODE = ("cell/*.py", "cell/*.[ch]", "cell/*.csv", "identify/sensitivities.py")
 
 
 @dataclass(frozen=True)
