@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
+from eishil.errors import EishilError
+from eishil_bench import cli, commands
 from support.command_line import eishil, is_one_sentence
+from support.tiny_dataset import TINY
 
 HEAVY = (
     "pybamm",
@@ -125,3 +129,19 @@ def test_interrupt_tells_how_to_go_on():
     answer = eishil("doctor", code=f"exec({code!r})")
     assert answer.returncode == 130 and is_one_sentence(answer)
     assert "the same command goes on" in answer.stderr
+
+
+def test_run_makes_the_data_set_as_asked(tmp_path, monkeypatch):
+    asked = []
+
+    def make(workspace, name, workers, force, making):
+        asked.append((name, workers, making))
+        raise EishilError("that is enough")
+
+    monkeypatch.setattr(commands, "_make", make)
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(TINY)
+    options = ["--target", "native", "--workers", "3", "--precision", "float32", "--out", str(tmp_path)]
+    result = CliRunner().invoke(cli.app, ["run", str(recipe), *options])
+    assert "that is enough" in str(result.exception)
+    assert asked == [("dataset", 3, {"precision": "float32"})]

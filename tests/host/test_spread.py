@@ -122,8 +122,8 @@ def test_a_group_stands_for_its_constants(write_recipe: WriteRecipe) -> None:
 
 def test_the_data_set_records_the_factors(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     path = write_recipe(CELL, SPREAD)
-    for folder, workers in (("one", 1), ("two", 2)):
-        make(path, tmp_path / folder, workers=workers)
+    for folder, chunk_samples in (("one", 16), ("two", 7)):
+        make(path, tmp_path / folder, chunk_samples=chunk_samples)
     assert (tmp_path / "one" / SAMPLES).read_bytes() == (tmp_path / "two" / SAMPLES).read_bytes()
     dataset = Dataset.open(tmp_path / "one")
     assert dataset.samples["spread_negative_bruggeman"].std() > 0.05
