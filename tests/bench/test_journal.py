@@ -63,13 +63,14 @@ def files(estimator, network_path):
     return {MODEL_FILE: estimator[0].to_json().encode(), NETWORK_FILE: network_path.read_bytes()}
 
 
-def record(path, estimator, cells, files, device=None, *, resume=False, link=None):
+def record(path, estimator, cells, files, device=None, *, resume=False, **line):
     """A run on a device, with its journal."""
     model, network = estimator
     device = device or FakeDevice(model)
-    logbook = open_logbook(path, journal_header(model, FakeImage(), 0, ABOUT), files, resume=resume)
+    about = ABOUT | {"covariance_every": line.get("covariance_every", 1)}
+    logbook = open_logbook(path, journal_header(model, FakeImage(), 0, about), files, resume=resume)
     with logbook.journal:
-        return measure(device, model, FakeImage(), Ekf(model, network), cells, silent, link=link, logbook=logbook)
+        return measure(device, model, FakeImage(), Ekf(model, network), cells, silent, logbook=logbook, **line)
 
 
 def figures(measurement):
@@ -117,13 +118,14 @@ def test_journal_cut_anywhere_reads_up_to_the_last_whole_record(estimator, cells
 @pytest.mark.parametrize("seed", range(8))
 def test_run_that_goes_on_gives_what_an_undisturbed_one_gives(estimator, cells, files, tmp_path, seed, capsys):
     path = tmp_path / "j"
-    whole = record(path, estimator, cells, files)
+    line = {"covariance_every": 1 + seed % 3}
+    whole = record(path, estimator, cells, files, **line)
     data = path.read_bytes()
     header_end = data.index(b'{"cell_id"') - 9
     path.write_bytes(data[: int(np.random.default_rng(seed).integers(header_end, len(data)))])
     on_record = len(read(path).finished)
     device = FakeDevice(estimator[0])
-    again = record(path, estimator, cells, files, device, resume=True)
+    again = record(path, estimator, cells, files, device, resume=True, **line)
     assert device.applied == (len(cells) - on_record) * 5, "what is on record is not asked again"
     assert figures(again) == figures(whole)
     assert f"{on_record} trajectories are in the journal" in capsys.readouterr().err
@@ -131,8 +133,10 @@ def test_run_that_goes_on_gives_what_an_undisturbed_one_gives(estimator, cells, 
 
 
 def test_replay_gives_the_results_of_the_run_without_a_device(estimator, cells, files, tmp_path):
-    measurement = record(tmp_path / "j", estimator, cells, files)
-    expected = judge(measurement, estimator[0], FakeImage(), 0, load_limits(), **ABOUT)
+    """Brief replies among them: what they left out is left out again."""
+    about = ABOUT | {"covariance_every": 3}
+    measurement = record(tmp_path / "j", estimator, cells, files, covariance_every=3)
+    expected = judge(measurement, estimator[0], FakeImage(), 0, load_limits(), **about)
     replayed = replay(tmp_path / "j", load_limits(), silent, tmp_path / "out")
     assert replayed.run_table_sha256 == sha256_file(tmp_path / "out" / "run.parquet")
     assert replayed.model_copy(update={"run_table_sha256": ""}) == expected
@@ -157,6 +161,8 @@ def test_journal_with_other_spectra_is_refused(estimator, cells, files, tmp_path
         EishilError, match=r"was recorded with other spectra or another --covariance-every \(exchange 2, step\); run"
     ):
         record(tmp_path / "j", estimator, others, files, resume=True)
+    with pytest.raises(EishilError, match=r"another --covariance-every \(exchange 2, step\); run again without"):
+        record(tmp_path / "j", estimator, cells, files, resume=True, covariance_every=2)
 
 
 def test_journal_of_another_model_is_refused(estimator, cells, files, tmp_path):
