@@ -61,16 +61,24 @@ typedef struct {
     const float *coefficient; /* [n_observations] */
 } series_term_t;
 
+typedef struct {
+    float mean;
+    float scale;
+    uint32_t mode;
+} readout_input_t;
+
+typedef struct {
+    float w1[MODEL_MAX_READOUT_INPUTS];
+    float b1;
+    float w2;
+} readout_unit_t;
+
 /* A scalar of the modes with one tanh layer: b2 + w2 . tanh(w1 ((modes[input] - mean) * scale) + b1). One with fewer
  * than MODEL_MAX_READOUT_INPUTS is filled up with inputs of weight 0. */
 typedef struct {
     uint8_t n_hidden;
-    const uint8_t *input; /* mode indices */
-    const float *input_mean;
-    const float *input_scale;
-    const float *w1; /* [n_hidden][MODEL_MAX_READOUT_INPUTS] */
-    const float *b1;
-    const float *w2;
+    const readout_input_t *input; /* [MODEL_MAX_READOUT_INPUTS] */
+    const readout_unit_t *unit;   /* [n_hidden] */
     float b2;
     float residual_variance;
 } readout_t;
@@ -97,7 +105,7 @@ typedef struct {
     uint8_t probation;
 } gate_settings_t;
 
-/* One array of the model. */
+/* Some arrays of the model, one after the other. */
 typedef struct {
     const void *data;
     uint32_t bytes;
@@ -125,7 +133,7 @@ typedef struct {
     nn_t network;
     const readout_t *readout;
     uint8_t model_id[8];
-    const model_block_t *block; /* every array above */
+    const model_block_t *block; /* all arrays of numbers above */
     uint16_t n_blocks;
     uint32_t crc32; /* of all blocks in turn (frame_crc32) */
 } model_t;

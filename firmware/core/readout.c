@@ -8,25 +8,26 @@ real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *g
 {
     real_t input[N_INPUTS];
     real_t by_input[N_INPUTS];
-    const float *w1 = readout->w1;
+    const readout_input_t *in = readout->input;
+    const readout_unit_t *end = readout->unit + readout->n_hidden;
     real_t value = readout->b2;
 #pragma GCC unroll 8
     for (unsigned j = 0; j < N_INPUTS; j++) {
-        input[j] = (modes[readout->input[j]] - readout->input_mean[j]) * readout->input_scale[j];
+        input[j] = (modes[in[j].mode] - in[j].mean) * in[j].scale;
         by_input[j] = REAL(0);
     }
-    for (unsigned i = 0; i < readout->n_hidden; i++, w1 += N_INPUTS) {
-        real_t sum = readout->b1[i];
+    for (const readout_unit_t *unit = readout->unit; unit != end; unit++) {
+        real_t sum = unit->b1;
 #pragma GCC unroll 8
         for (unsigned j = 0; j < N_INPUTS; j++) {
-            sum = real_add_product(sum, w1[j], input[j]);
+            sum = real_add_product(sum, unit->w1[j], input[j]);
         }
         const real_t activation = fmath_tanh_inline(sum);
-        const real_t slope = readout->w2[i] * (REAL(1) - activation * activation);
-        value += readout->w2[i] * activation;
+        const real_t slope = unit->w2 * (REAL(1) - activation * activation);
+        value += unit->w2 * activation;
 #pragma GCC unroll 8
         for (unsigned j = 0; j < N_INPUTS; j++) {
-            by_input[j] = real_add_product(by_input[j], slope, w1[j]);
+            by_input[j] = real_add_product(by_input[j], slope, unit->w1[j]);
         }
     }
     for (unsigned k = 0; k < MODEL_N_MODES; k++) {
@@ -34,7 +35,7 @@ real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *g
     }
 #pragma GCC unroll 8
     for (unsigned j = 0; j < N_INPUTS; j++) {
-        gradient[readout->input[j]] += by_input[j] * readout->input_scale[j];
+        gradient[in[j].mode] += by_input[j] * in[j].scale;
     }
     return value;
 }

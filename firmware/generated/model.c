@@ -9,19 +9,33 @@
 #define MODEL_WEIGHT const
 #endif
 
-static const float drift_per_cycle[] = {
+static const struct {
+    float drift_per_cycle[12];
+    float process_variance_per_cycle[12];
+    float trajectory_mean[155];
+    float trajectory_phi[1860];
+    float prior0_mean[12];
+    float prior0_covariance[78];
+    observable_t observable[22];
+    float series_term0_coefficient[22];
+    float input_mean[6];
+    float input_scale[6];
+    nn_output_t output[22];
+    float jacobian_column_scale[6];
+    readout_input_t readout0_input[3];
+    readout_unit_t readout0_unit[8];
+} numbers = {
+    .drift_per_cycle = {
     0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
     0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
-};
-
-static const float process_variance_per_cycle[] = {
+    },
+    .process_variance_per_cycle = {
     0x1.21432ap-13f /* 0.00013793 */, 0x1.21432ap-13f /* 0.00013793 */, 0x1.21432ap-13f /* 0.00013793 */,
     0x1.21432ap-13f /* 0.00013793 */, 0x1.21432ap-13f /* 0.00013793 */, 0x1.21432ap-13f /* 0.00013793 */,
     0x1.21432ap-13f /* 0.00013793 */, 0x1.21432ap-13f /* 0.00013793 */, 0x1.21432ap-13f /* 0.00013793 */,
     0x1.21432ap-13f /* 0.00013793 */, 0x1.21432ap-13f /* 0.00013793 */, 0x1.21432ap-13f /* 0.00013793 */,
-};
-
-static const float trajectory_mean[] = {
+    },
+    .trajectory_mean = {
     0x1.48ab1ep-8f /* 0.0050151 */, 0x1.47fb82p-8f /* 0.0050046 */, 0x1.50a99ep-8f /* 0.0051371 */,
     -0x1.d7f2cep-8f /* -0.0072014 */, 0x1.2c424ap-3f /* 0.14661 */, 0x1.e6f636p-7f /* 0.014861 */,
     0x1.c90e2cp-8f /* 0.0069741 */, 0x1.e0ec58p-8f /* 0.0073383 */, 0x1.e2f144p-5f /* 0.058953 */,
@@ -74,9 +88,8 @@ static const float trajectory_mean[] = {
     0x1.a1c52p-4f /* 0.10199 */, 0x1.e3723p-1f /* 0.94423 */, 0x1.8c964p+0f /* 1.5492 */, 0x1.57912p-3f /* 0.16776 */,
     0x1.7213f4p-4f /* 0.090351 */, 0x1.b5e8c4p-4f /* 0.10691 */, 0x1.f4c726p-1f /* 0.97808 */,
     0x1.9de316p+0f /* 1.6167 */,
-};
-
-static const float trajectory_phi[] = {
+    },
+    .trajectory_phi = {
     0x1.afca98p-15f /* 5.1474e-05 */, -0x1.3f083ep-15f /* -3.8032e-05 */, 0x1.565b08p-13f /* 0.00016325 */,
     -0x1.e5e018p-13f /* -0.00023168 */, 0x1.89898p-16f /* 2.3457e-05 */, -0x1.db771ap-15f /* -5.668e-05 */,
     0x1.cbf3cp-13f /* 0.00021932 */, -0x1.ae1d4ep-13f /* -0.00020509 */, 0x1.247e16p-12f /* 0.00027894 */,
@@ -697,14 +710,12 @@ static const float trajectory_phi[] = {
     0x1.8a08b4p-4f /* 0.0962 */, 0x1.5bceb6p-6f /* 0.021228 */, -0x1.035602p-5f /* -0.031657 */,
     -0x1.016f02p-4f /* -0.06285 */, -0x1.81af3cp-10f /* -0.0014713 */, -0x1.ff026p-7f /* -0.015595 */,
     0x1.59c93p-6f /* 0.021105 */, 0x1.f39ad8p-7f /* 0.015247 */, 0x1.0f907ep-9f /* 0.0020719 */,
-};
-
-static const float prior0_mean[] = {
+    },
+    .prior0_mean = {
     0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
     0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
-};
-
-static const float prior0_covariance[] = {
+    },
+    .prior0_covariance = {
     0x1.70a3d8p+0f /* 1.44 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
     0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
     0x1.70a3d8p+0f /* 1.44 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
@@ -719,17 +730,8 @@ static const float prior0_covariance[] = {
     0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x1.70a3d8p+0f /* 1.44 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
     0x1.70a3d8p+0f /* 1.44 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x1.70a3d8p+0f /* 1.44 */, 0x0p+0f /* 0 */,
     0x1.70a3d8p+0f /* 1.44 */,
-};
-
-static const prior_t prior[] = {
-    {
-        .log_weight = 0x0p+0f /* 0 */,
-        .mean = prior0_mean,
-        .covariance = prior0_covariance,
     },
-};
-
-static const observable_t observable[] = {
+    .observable = {
     {0x1.5e307ep+16f /* 89648 */, -0x1.6ceab6p+3f /* -11.404 */, 0x1.ac06bep+9f /* 856.05 */},
     {0x1.9979bap+16f /* 1.0483e+05 */, -0x1.71ebf8p+3f /* -11.56 */, 0x1.b1484ep+9f /* 866.56 */},
     {0x1.9ae152p+16f /* 1.0519e+05 */, -0x1.720806p+3f /* -11.563 */, 0x1.703e1cp+9f /* 736.49 */},
@@ -752,19 +754,78 @@ static const observable_t observable[] = {
     {0x1.4ebab4p+15f /* 42845 */, -0x1.554a92p+3f /* -10.665 */, 0x0p+0f /* 0 */},
     {0x1.1d8ffep+15f /* 36552 */, -0x1.50352cp+3f /* -10.506 */, 0x0p+0f /* 0 */},
     {0x1.3ee82cp+13f /* 10205 */, -0x1.27615cp+3f /* -9.2306 */, 0x0p+0f /* 0 */},
-};
-
-static const float series_term0_coefficient[] = {
+    },
+    .series_term0_coefficient = {
     0x1.0624dep-10f /* 0.001 */, 0x1.0624dep-10f /* 0.001 */, 0x1.0624dep-10f /* 0.001 */, 0x1.0624dep-10f /* 0.001 */,
     0x1.0624dep-10f /* 0.001 */, 0x1.0624dep-10f /* 0.001 */, 0x1.0624dep-10f /* 0.001 */, 0x1.0624dep-10f /* 0.001 */,
     0x1.0624dep-10f /* 0.001 */, 0x1.0624dep-10f /* 0.001 */, 0x1.0624dep-10f /* 0.001 */, 0x0p+0f /* 0 */,
     0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
     0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */, 0x0p+0f /* 0 */,
+    },
+    .input_mean = {
+    0x1.386eep-3f /* 0.15256 */, 0x1.4ac2bp-4f /* 0.080752 */, 0x1.97ac68p-4f /* 0.09953 */,
+    0x1.4d49c4p-1f /* 0.65095 */, 0x1.e3ae7ap+1f /* 3.7788 */, 0x1.ad9d6ap+1f /* 3.3564 */,
+    },
+    .input_scale = {
+    0x1.754764p+12f /* 5972.5 */, 0x1.f56f2p+12f /* 8022.9 */, 0x1.99db1p+12f /* 6557.7 */,
+    0x1.0865acp+10f /* 1057.6 */, 0x1.5bc128p+11f /* 2782 */, 0x1.7a8f64p+12f /* 6057 */,
+    },
+    .output = {
+    {0x1.323962p-21f /* 5.7039e-07 */, -0x1.714fa4p+1f /* -2.8852 */, 0x1.323962p-10f /* 0.0011682 */},
+    {0x1.2e8266p-21f /* 5.6347e-07 */, -0x1.75a0c6p+1f /* -2.919 */, 0x1.2e8266p-10f /* 0.001154 */},
+    {0x1.63f072p-21f /* 6.6299e-07 */, -0x1.78cd1cp+1f /* -2.9438 */, 0x1.63f072p-10f /* 0.0013578 */},
+    {0x1.50f58cp-21f /* 6.2764e-07 */, -0x1.7b8b16p+1f /* -2.9652 */, 0x1.50f58cp-10f /* 0.0012854 */},
+    {0x1.3798c6p-21f /* 5.8039e-07 */, -0x1.7d533p+1f /* -2.9791 */, 0x1.3798c6p-10f /* 0.0011886 */},
+    {0x1.22c96cp-21f /* 5.4163e-07 */, -0x1.c55118p+1f /* -3.5415 */, 0x1.22c96cp-10f /* 0.0011093 */},
+    {0x1.464b2ep-21f /* 6.0777e-07 */, -0x1.e4c4a8p+1f /* -3.7873 */, 0x1.464b2ep-10f /* 0.0012447 */},
+    {0x1.c9155cp-22f /* 4.2569e-07 */, -0x1.18d0e2p+2f /* -4.3877 */, 0x1.c9155cp-11f /* 0.00087182 */},
+    {0x1.768392p-22f /* 3.4879e-07 */, -0x1.2277ecp+2f /* -4.5386 */, 0x1.768392p-11f /* 0.00071433 */},
+    {0x1.09fb68p-22f /* 2.4772e-07 */, -0x1.2c31acp+2f /* -4.6905 */, 0x1.09fb68p-11f /* 0.00050732 */},
+    {0x1.7bca1cp-24f /* 8.8427e-08 */, -0x1.62ca66p+2f /* -5.5436 */, 0x1.7bca1cp-13f /* 0.0001811 */},
+    {0x1.273bb2p-20f /* 1.0998e-06 */, -0x1.47d5e6p+2f /* -5.1224 */, 0x1.273bb2p-9f /* 0.0022525 */},
+    {0x1.3232c6p-20f /* 1.1407e-06 */, -0x1.556f98p+2f /* -5.3349 */, 0x1.3232c6p-9f /* 0.0023361 */},
+    {0x1.849546p-20f /* 1.4476e-06 */, -0x1.624a86p+2f /* -5.5358 */, 0x1.849546p-9f /* 0.0029647 */},
+    {0x1.8b2d34p-20f /* 1.4721e-06 */, -0x1.6e36aep+2f /* -5.7221 */, 0x1.8b2d34p-9f /* 0.003015 */},
+    {0x1.5fd77ep-20f /* 1.3107e-06 */, -0x1.76f4fp+2f /* -5.8587 */, 0x1.5fd77ep-9f /* 0.0026843 */},
+    {0x1.637d8cp-20f /* 1.3243e-06 */, -0x1.14a70ep+2f /* -4.3227 */, 0x1.637d8cp-9f /* 0.0027122 */},
+    {0x1.063aacp-20f /* 9.7688e-07 */, -0x1.13f0ecp+2f /* -4.3116 */, 0x1.063aacp-9f /* 0.0020006 */},
+    {0x1.5cfd0ep-21f /* 6.5004e-07 */, -0x1.26319p+2f /* -4.5968 */, 0x1.5cfd0ep-10f /* 0.0013313 */},
+    {0x1.5c9a1p-21f /* 6.4932e-07 */, -0x1.312474p+2f /* -4.7678 */, 0x1.5c9a1p-10f /* 0.0013298 */},
+    {0x1.79f6dap-21f /* 7.0401e-07 */, -0x1.3d1e76p+2f /* -4.955 */, 0x1.79f6dap-10f /* 0.0014418 */},
+    {0x1.f80594p-23f /* 2.347e-07 */, -0x1.a21804p+2f /* -6.5327 */, 0x1.f80594p-12f /* 0.00048067 */},
+    },
+    .jacobian_column_scale = {
+    0x1.91438ep-7f /* 0.012246 */, 0x1.7a43bap-8f /* 0.0057719 */, 0x1.352e56p-8f /* 0.0047177 */,
+    0x1.196802p-11f /* 0.00053674 */, 0x1.7fa9dap-8f /* 0.0058542 */, 0x1.2b059p-9f /* 0.0022814 */,
+    },
+    .readout0_input = {
+    {0x1.104c0ap-3f /* 0.13296 */, 0x1.652ec6p+3f /* 11.162 */, 0},
+    {0x1.7b05aap-4f /* 0.092535 */, 0x1.c48d06p+3f /* 14.142 */, 1},
+    {0x1.75c7f6p-3f /* 0.18251 */, 0x1.3bf124p+3f /* 9.8732 */, 2},
+    },
+    .readout0_unit = {
+    {{-0x1.0c4c4ep+1f /* -2.0961 */, 0x1.406fe2p+0f /* 1.2517 */, 0x1.a1768ap-1f /* 0.81536 */}, -0x1.0b701ep+1f /* -2.0894 */, -0x1.e3f756p-4f /* -0.11816 */},
+    {{0x1.5e204p-3f /* 0.17096 */, -0x1.af29d6p-5f /* -0.052632 */, 0x1.06a3fep-2f /* 0.25648 */}, -0x1.d6061p-3f /* -0.2295 */, -0x1.ffa064p-3f /* -0.24982 */},
+    {{0x1.d54b36p-2f /* 0.45829 */, 0x1.d9d9a4p-5f /* 0.057843 */, -0x1.233002p-1f /* -0.56873 */}, -0x1.27580ap-1f /* -0.57684 */, -0x1.95c136p-3f /* -0.19812 */},
+    {{0x1.1c85dap+1f /* 2.2228 */, -0x1.4f038p+0f /* -1.3086 */, -0x1.bd9c74p-1f /* -0.87033 */}, 0x1.db478ep+0f /* 1.8566 */, -0x1.701258p-4f /* -0.089861 */},
+    {{-0x1.a211fp+0f /* -1.6331 */, -0x1.0d224ep-7f /* -0.0082133 */, 0x1.03480cp+1f /* 2.0256 */}, -0x1.3d9da6p+0f /* -1.2407 */, 0x1.1907b6p-4f /* 0.068611 */},
+    {{-0x1.eff74ep-1f /* -0.96868 */, 0x1.038ffep-1f /* 0.50696 */, 0x1.393228p-1f /* 0.61171 */}, -0x1.312e5cp+1f /* -2.3842 */, -0x1.759e8cp-3f /* -0.18243 */},
+    {{-0x1.0f5a2cp-2f /* -0.26499 */, 0x1.8579b2p-4f /* 0.095087 */, -0x1.05ff68p-1f /* -0.51171 */}, -0x1.11ebp+1f /* -2.14 */, 0x1.80ae6ap-3f /* 0.18783 */},
+    {{0x1.83645p+0f /* 1.5132 */, -0x1.6f58bcp-4f /* -0.089684 */, -0x1.d3bb4ap+0f /* -1.8271 */}, 0x1.caba68p+0f /* 1.7919 */, 0x1.4a845ep-4f /* 0.080693 */},
+    },
+};
+
+static const prior_t prior[] = {
+    {
+        .log_weight = 0x0p+0f /* 0 */,
+        .mean = numbers.prior0_mean,
+        .covariance = numbers.prior0_covariance,
+    },
 };
 
 static const series_term_t series_term[] = {
     {
-        .coefficient = series_term0_coefficient,
+        .coefficient = numbers.series_term0_coefficient,
     },
 };
 
@@ -889,16 +950,6 @@ static MODEL_WEIGHT int32_t layer2_rows[] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 
-static const float input_mean[] = {
-    0x1.386eep-3f /* 0.15256 */, 0x1.4ac2bp-4f /* 0.080752 */, 0x1.97ac68p-4f /* 0.09953 */,
-    0x1.4d49c4p-1f /* 0.65095 */, 0x1.e3ae7ap+1f /* 3.7788 */, 0x1.ad9d6ap+1f /* 3.3564 */,
-};
-
-static const float input_scale[] = {
-    0x1.754764p+12f /* 5972.5 */, 0x1.f56f2p+12f /* 8022.9 */, 0x1.99db1p+12f /* 6557.7 */,
-    0x1.0865acp+10f /* 1057.6 */, 0x1.5bc128p+11f /* 2782 */, 0x1.7a8f64p+12f /* 6057 */,
-};
-
 static MODEL_WEIGHT nn_first_t first[] = {
     {{{0x0013ffcb, 0x0019fff9}, {0xffe10020, 0x00040002}, {0x00070065, 0x0056fff2}}, {39613, 65300}, {87675955, 85657795}, {0xfe60f369, 0x10890cdd, 0x015315aa, 0x03c0e240, 0xfcd61760, 0x6ca6090d}},
     {{{0x00780020, 0x0007ffcb}, {0x0003ffd0, 0x00000025}, {0xfff7fffb, 0xffff007a}}, {-153540, 74162}, {24354495, 250071522}, {0xdc17021d, 0x0d841691, 0x4772f6f9, 0x000000cd, 0x508affae, 0xfc50fcc4}},
@@ -931,109 +982,41 @@ static const nn_layer_t layer[] = {
     },
 };
 
-static const nn_output_t output[] = {
-    {0x1.323962p-21f /* 5.7039e-07 */, -0x1.714fa4p+1f /* -2.8852 */, 0x1.323962p-10f /* 0.0011682 */},
-    {0x1.2e8266p-21f /* 5.6347e-07 */, -0x1.75a0c6p+1f /* -2.919 */, 0x1.2e8266p-10f /* 0.001154 */},
-    {0x1.63f072p-21f /* 6.6299e-07 */, -0x1.78cd1cp+1f /* -2.9438 */, 0x1.63f072p-10f /* 0.0013578 */},
-    {0x1.50f58cp-21f /* 6.2764e-07 */, -0x1.7b8b16p+1f /* -2.9652 */, 0x1.50f58cp-10f /* 0.0012854 */},
-    {0x1.3798c6p-21f /* 5.8039e-07 */, -0x1.7d533p+1f /* -2.9791 */, 0x1.3798c6p-10f /* 0.0011886 */},
-    {0x1.22c96cp-21f /* 5.4163e-07 */, -0x1.c55118p+1f /* -3.5415 */, 0x1.22c96cp-10f /* 0.0011093 */},
-    {0x1.464b2ep-21f /* 6.0777e-07 */, -0x1.e4c4a8p+1f /* -3.7873 */, 0x1.464b2ep-10f /* 0.0012447 */},
-    {0x1.c9155cp-22f /* 4.2569e-07 */, -0x1.18d0e2p+2f /* -4.3877 */, 0x1.c9155cp-11f /* 0.00087182 */},
-    {0x1.768392p-22f /* 3.4879e-07 */, -0x1.2277ecp+2f /* -4.5386 */, 0x1.768392p-11f /* 0.00071433 */},
-    {0x1.09fb68p-22f /* 2.4772e-07 */, -0x1.2c31acp+2f /* -4.6905 */, 0x1.09fb68p-11f /* 0.00050732 */},
-    {0x1.7bca1cp-24f /* 8.8427e-08 */, -0x1.62ca66p+2f /* -5.5436 */, 0x1.7bca1cp-13f /* 0.0001811 */},
-    {0x1.273bb2p-20f /* 1.0998e-06 */, -0x1.47d5e6p+2f /* -5.1224 */, 0x1.273bb2p-9f /* 0.0022525 */},
-    {0x1.3232c6p-20f /* 1.1407e-06 */, -0x1.556f98p+2f /* -5.3349 */, 0x1.3232c6p-9f /* 0.0023361 */},
-    {0x1.849546p-20f /* 1.4476e-06 */, -0x1.624a86p+2f /* -5.5358 */, 0x1.849546p-9f /* 0.0029647 */},
-    {0x1.8b2d34p-20f /* 1.4721e-06 */, -0x1.6e36aep+2f /* -5.7221 */, 0x1.8b2d34p-9f /* 0.003015 */},
-    {0x1.5fd77ep-20f /* 1.3107e-06 */, -0x1.76f4fp+2f /* -5.8587 */, 0x1.5fd77ep-9f /* 0.0026843 */},
-    {0x1.637d8cp-20f /* 1.3243e-06 */, -0x1.14a70ep+2f /* -4.3227 */, 0x1.637d8cp-9f /* 0.0027122 */},
-    {0x1.063aacp-20f /* 9.7688e-07 */, -0x1.13f0ecp+2f /* -4.3116 */, 0x1.063aacp-9f /* 0.0020006 */},
-    {0x1.5cfd0ep-21f /* 6.5004e-07 */, -0x1.26319p+2f /* -4.5968 */, 0x1.5cfd0ep-10f /* 0.0013313 */},
-    {0x1.5c9a1p-21f /* 6.4932e-07 */, -0x1.312474p+2f /* -4.7678 */, 0x1.5c9a1p-10f /* 0.0013298 */},
-    {0x1.79f6dap-21f /* 7.0401e-07 */, -0x1.3d1e76p+2f /* -4.955 */, 0x1.79f6dap-10f /* 0.0014418 */},
-    {0x1.f80594p-23f /* 2.347e-07 */, -0x1.a21804p+2f /* -6.5327 */, 0x1.f80594p-12f /* 0.00048067 */},
-};
-
-static const float jacobian_column_scale[] = {
-    0x1.91438ep-7f /* 0.012246 */, 0x1.7a43bap-8f /* 0.0057719 */, 0x1.352e56p-8f /* 0.0047177 */,
-    0x1.196802p-11f /* 0.00053674 */, 0x1.7fa9dap-8f /* 0.0058542 */, 0x1.2b059p-9f /* 0.0022814 */,
-};
-
-static const uint8_t readout0_input[] = {
-    0, 1, 2,
-};
-
-static const float readout0_input_mean[] = {
-    0x1.104c0ap-3f /* 0.13296 */, 0x1.7b05aap-4f /* 0.092535 */, 0x1.75c7f6p-3f /* 0.18251 */,
-};
-
-static const float readout0_input_scale[] = {
-    0x1.652ec6p+3f /* 11.162 */, 0x1.c48d06p+3f /* 14.142 */, 0x1.3bf124p+3f /* 9.8732 */,
-};
-
-static const float readout0_w1[] = {
-    -0x1.0c4c4ep+1f /* -2.0961 */, 0x1.406fe2p+0f /* 1.2517 */, 0x1.a1768ap-1f /* 0.81536 */,
-    0x1.5e204p-3f /* 0.17096 */, -0x1.af29d6p-5f /* -0.052632 */, 0x1.06a3fep-2f /* 0.25648 */,
-    0x1.d54b36p-2f /* 0.45829 */, 0x1.d9d9a4p-5f /* 0.057843 */, -0x1.233002p-1f /* -0.56873 */,
-    0x1.1c85dap+1f /* 2.2228 */, -0x1.4f038p+0f /* -1.3086 */, -0x1.bd9c74p-1f /* -0.87033 */,
-    -0x1.a211fp+0f /* -1.6331 */, -0x1.0d224ep-7f /* -0.0082133 */, 0x1.03480cp+1f /* 2.0256 */,
-    -0x1.eff74ep-1f /* -0.96868 */, 0x1.038ffep-1f /* 0.50696 */, 0x1.393228p-1f /* 0.61171 */,
-    -0x1.0f5a2cp-2f /* -0.26499 */, 0x1.8579b2p-4f /* 0.095087 */, -0x1.05ff68p-1f /* -0.51171 */,
-    0x1.83645p+0f /* 1.5132 */, -0x1.6f58bcp-4f /* -0.089684 */, -0x1.d3bb4ap+0f /* -1.8271 */,
-};
-
-static const float readout0_b1[] = {
-    -0x1.0b701ep+1f /* -2.0894 */, -0x1.d6061p-3f /* -0.2295 */, -0x1.27580ap-1f /* -0.57684 */,
-    0x1.db478ep+0f /* 1.8566 */, -0x1.3d9da6p+0f /* -1.2407 */, -0x1.312e5cp+1f /* -2.3842 */,
-    -0x1.11ebp+1f /* -2.14 */, 0x1.caba68p+0f /* 1.7919 */,
-};
-
-static const float readout0_w2[] = {
-    -0x1.e3f756p-4f /* -0.11816 */, -0x1.ffa064p-3f /* -0.24982 */, -0x1.95c136p-3f /* -0.19812 */,
-    -0x1.701258p-4f /* -0.089861 */, 0x1.1907b6p-4f /* 0.068611 */, -0x1.759e8cp-3f /* -0.18243 */,
-    0x1.80ae6ap-3f /* 0.18783 */, 0x1.4a845ep-4f /* 0.080693 */,
-};
-
 static const readout_t readout[] = {
     {
         .n_hidden = 8,
-        .input = readout0_input,
-        .input_mean = readout0_input_mean,
-        .input_scale = readout0_input_scale,
-        .w1 = readout0_w1,
-        .b1 = readout0_b1,
-        .w2 = readout0_w2,
+        .input = numbers.readout0_input,
+        .unit = numbers.readout0_unit,
         .b2 = 0x1.5d2508p-1f /* 0.68192 */,
         .residual_variance = 0x1.664db8p-21f /* 6.6739e-07 */,
     },
 };
 
 static const model_block_t block[] = {
-    {drift_per_cycle, sizeof drift_per_cycle},
-    {process_variance_per_cycle, sizeof process_variance_per_cycle},
-    {trajectory_mean, sizeof trajectory_mean},
-    {trajectory_phi, sizeof trajectory_phi},
-    {prior0_mean, sizeof prior0_mean},
-    {prior0_covariance, sizeof prior0_covariance},
-    {observable, sizeof observable},
-    {series_term0_coefficient, sizeof series_term0_coefficient},
-    {layer1_weight, sizeof layer1_weight},
-    {layer1_rows, sizeof layer1_rows},
-    {layer2_weight, sizeof layer2_weight},
-    {layer2_rows, sizeof layer2_rows},
-    {input_mean, sizeof input_mean},
-    {input_scale, sizeof input_scale},
-    {first, sizeof first},
-    {output, sizeof output},
-    {jacobian_column_scale, sizeof jacobian_column_scale},
-    {readout0_input, sizeof readout0_input},
-    {readout0_input_mean, sizeof readout0_input_mean},
-    {readout0_input_scale, sizeof readout0_input_scale},
-    {readout0_w1, sizeof readout0_w1},
-    {readout0_b1, sizeof readout0_b1},
-    {readout0_w2, sizeof readout0_w2},
+    {
+        .data = &numbers,
+        .bytes = sizeof numbers,
+    },
+    {
+        .data = &layer1_weight,
+        .bytes = sizeof layer1_weight,
+    },
+    {
+        .data = &layer1_rows,
+        .bytes = sizeof layer1_rows,
+    },
+    {
+        .data = &layer2_weight,
+        .bytes = sizeof layer2_weight,
+    },
+    {
+        .data = &layer2_rows,
+        .bytes = sizeof layer2_rows,
+    },
+    {
+        .data = &first,
+        .bytes = sizeof first,
+    },
 };
 
 const model_t eishil_model = {
@@ -1044,13 +1027,13 @@ const model_t eishil_model = {
     .n_series_terms = 1,
     .n_readouts = 1,
     .n_nodes = 31,
-    .drift_per_cycle = drift_per_cycle,
-    .process_variance_per_cycle = process_variance_per_cycle,
+    .drift_per_cycle = numbers.drift_per_cycle,
+    .process_variance_per_cycle = numbers.process_variance_per_cycle,
     .cycle_spacing = 0x1.355556p+5f /* 38.667 */,
-    .trajectory_mean = trajectory_mean,
-    .trajectory_phi = trajectory_phi,
+    .trajectory_mean = numbers.trajectory_mean,
+    .trajectory_phi = numbers.trajectory_phi,
     .prior = prior,
-    .observable = observable,
+    .observable = numbers.observable,
     .voltage_std_V = 0x1.0624dep-9f /* 0.002 */,
     .temperature_std_K = 0x1p-1f /* 0.5 */,
     .gate = {
@@ -1064,16 +1047,16 @@ const model_t eishil_model = {
         .n_outputs = 22,
         .n_first = 32,
         .n_layers = 2,
-        .input_mean = input_mean,
-        .input_scale = input_scale,
+        .input_mean = numbers.input_mean,
+        .input_scale = numbers.input_scale,
         .first = first,
         .layer = layer,
-        .output = output,
-        .jacobian_column_scale = jacobian_column_scale,
+        .output = numbers.output,
+        .jacobian_column_scale = numbers.jacobian_column_scale,
     },
     .readout = readout,
     .model_id = {0x30, 0x77, 0x04, 0xd7, 0x9a, 0x0a, 0x2c, 0x89},
     .block = block,
-    .n_blocks = 23,
-    .crc32 = 0x9c3805cfU,
+    .n_blocks = 6,
+    .crc32 = 0x76fe39a4U,
 };

@@ -20,32 +20,44 @@ INTEGER_BITS = {"int8_t": 8, "uint8_t": 8, "int16_t": 16, "int32_t": 32}
 class Source:
     """Collects definitions in order; each method adds one and returns its name, or NULL where there is nothing.
 
-    `blocks` has the name of every array of numbers with its bytes as a little-endian target holds them.
-    `storage`, where it is asked for, is what stands between static and the type.
+    Arrays of numbers, all of 32 bits, are members of one structure, `numbers`; but those with a `storage` of their own,
+    which is what stands between static and the type, are arrays of their own.
     """
 
     def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.blocks: list[tuple[str, bytes]] = []
+        self._members: list[str] = []
+        self._values: list[str] = []
+        self._data = b""
+        self._arrays: dict[str, bytes] = {}
+        self._parts: list[str] = []
+
+    def text(self) -> str:
+        """All definitions."""
+        members, values = "".join(self._members), "".join(self._values)
+        return "".join([f"\nstatic const struct {{\n{members}}} numbers = {{\n{values}}};\n", *self._parts])
+
+    def blocks(self) -> dict[str, bytes]:
+        """All numbers: names and bytes as a little-endian target holds them."""
+        return {"numbers": self._data, **self._arrays}
 
     def floats(self, name: str, values: object) -> str:
         flat = np.ravel(np.asarray(values, dtype=np.float64)).tolist()
         words = [float_literal(name, value) for value in flat]
         return self._array(name, "float", words, np.asarray(flat, "<f4").tobytes())
 
-    def integers(self, name: str, c_type: str, values: object, storage: str = "const") -> str:
+    def integers(self, name: str, c_type: str, values: object, storage: str | None = None) -> str:
         flat = np.ravel(np.asarray(values, dtype=object)).tolist()
         words = [integer_literal(name, c_type, value) for value in flat]
         little_endian = np.dtype(c_type.removesuffix("_t")).newbyteorder("<")
         return self._array(name, c_type, words, np.asarray(flat, little_endian).tobytes(), storage)
 
-    def words(self, name: str, values: NDArray[np.uint32], storage: str = "const") -> str:
+    def words(self, name: str, values: NDArray[np.uint32], storage: str | None = None) -> str:
         """32-bit words in hexadecimal."""
         flat = np.ravel(values)
         literals = [f"0x{value:08x}" for value in flat.tolist()]
         return self._array(name, "uint32_t", literals, flat.astype("<u4").tobytes(), storage)
 
-    def records(self, name: str, c_type: str, fields: Sequence[Numbers], storage: str = "const") -> str:
+    def records(self, name: str, c_type: str, fields: Sequence[Numbers], storage: str | None = None) -> str:
         """An array of structures of 32-bit numbers: each field (n, ...), float64 for float, uint32, else int32."""
         encoded = [_encoded(name, field) for field in fields]
         rows = [
@@ -58,15 +70,20 @@ class Source:
         if not rows:
             return "NULL"
         body = "".join(f"    {initialiser(row, indent=8)},\n" for row in rows)
-        self.parts.append(f"\nstatic const {c_type} {name}[] = {{\n{body}}};\n")
+        self._parts.append(f"\nstatic const {c_type} {name}[] = {{\n{body}}};\n")
         return name
 
-    def _array(self, name: str, c_type: str, words: Sequence[str], data: bytes, storage: str = "const") -> str:
+    def _array(self, name: str, c_type: str, words: Sequence[str], data: bytes, storage: str | None = None) -> str:
         if not words:
             return "NULL"
-        self.blocks.append((name, data))
-        self.parts.append(f"\nstatic {storage} {c_type} {name}[] = {{\n{wrapped(words)}}};\n")
-        return name
+        if storage is not None:
+            self._arrays[name] = data
+            self._parts.append(f"\nstatic {storage} {c_type} {name}[] = {{\n{wrapped(words)}}};\n")
+            return name
+        self._members.append(f"    {c_type} {name}[{len(words)}];\n")
+        self._values.append(f"    .{name} = {{\n{wrapped(words)}    }},\n")
+        self._data += data
+        return f"numbers.{name}"
 
 
 def _encoded(name: str, field: Numbers) -> tuple[NDArray[np.object_], NDArray[np.uint32]]:

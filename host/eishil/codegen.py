@@ -122,7 +122,7 @@ def model_source(model: Model) -> str:
     body = _model_body(source, model) | _checksum(source)
     includes = f'#include "model.h"\n\n#include <stddef.h>\n{STORAGE_CHOICE}'
     fields = "".join(f"    .{name} = {value},\n" for name, value in body.items())
-    return f"{model_notice(model)}{includes}{''.join(source.parts)}\nconst model_t eishil_model = {{\n{fields}}};\n"
+    return f"{model_notice(model)}{includes}{source.text()}\nconst model_t eishil_model = {{\n{fields}}};\n"
 
 
 def _model_body(source: Source, model: Model) -> dict[str, str]:
@@ -173,13 +173,16 @@ def _observables(model: Model) -> list[Numbers]:
 
 
 def _checksum(source: Source) -> dict[str, str]:
-    """Every array and the CRC-32 of all their bytes in this order: what `integrity_verify_model` compares."""
+    """Every number and the CRC-32 of all their bytes in this order: what `integrity_verify_model` compares."""
     crc = 0
-    for _, data in source.blocks:
+    for data in source.blocks().values():
         crc = zlib.crc32(data, crc)
-    rows = "".join(f"    {{{name}, sizeof {name}}},\n" for name, _ in source.blocks)
-    source.parts.append(f"\nstatic const model_block_t block[] = {{\n{rows}}};\n")
-    return {"block": "block", "n_blocks": str(len(source.blocks)), "crc32": f"0x{crc:08x}U"}
+    rows = [{"data": f"&{name}", "bytes": f"sizeof {name}"} for name in source.blocks()]
+    return {
+        "block": source.structs("block", "model_block_t", rows),
+        "n_blocks": str(len(rows)),
+        "crc32": f"0x{crc:08x}U",
+    }
 
 
 def _priors(source: Source, model: Model) -> str:
@@ -281,17 +284,17 @@ def _readouts(source: Source, model: Model) -> list[dict[str, str]]:
 def _readout(source: Source, model: Model, name: str, readout: Readout) -> dict[str, str]:
     n_hidden, n_in = np.shape(readout.w1)
     missing = max(len(other.inputs) for other in model.readouts) - n_in
-    zeros = [0.0] * missing
+    inputs: list[Numbers] = [
+        np.array([*readout.input_mean, *[0.0] * missing]),
+        np.array([*readout.input_scale, *[0.0] * missing]),
+        np.array([model.mode_index(mode) for mode in readout.inputs] + [0] * missing),
+    ]
+    weight = np.pad(np.array(readout.w1), ((0, 0), (0, missing)))
+    units: list[Numbers] = [weight, np.array(readout.b1), np.array(readout.w2)]
     return {
         "n_hidden": integer_literal(f"{name} hidden units", "uint8_t", n_hidden),
-        "input": source.integers(
-            f"{name}_input", "uint8_t", [model.mode_index(mode) for mode in readout.inputs] + [0] * missing
-        ),
-        "input_mean": source.floats(f"{name}_input_mean", [*readout.input_mean, *zeros]),
-        "input_scale": source.floats(f"{name}_input_scale", [*readout.input_scale, *zeros]),
-        "w1": source.floats(f"{name}_w1", np.pad(np.array(readout.w1), ((0, 0), (0, missing)))),
-        "b1": source.floats(f"{name}_b1", readout.b1),
-        "w2": source.floats(f"{name}_w2", readout.w2),
+        "input": source.records(f"{name}_input", "readout_input_t", inputs),
+        "unit": source.records(f"{name}_unit", "readout_unit_t", units),
         "b2": float_literal(f"{name}_b2", readout.b2),
         "residual_variance": float_literal(f"{name}_residual_variance", readout.residual_std**2),
     }
