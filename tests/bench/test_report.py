@@ -107,7 +107,7 @@ def test_studies_of_the_recipe_are_parts_of_the_page(measurement_and_model, tmp_
     assert text.count('id="plot-robustness-0-0"') == 1
     assert '"x":[1.5,2.5]' in text
     for command in ("identify", "baselines", "study network"):
-        assert f"eishil {command} {tmp_path / 'toy.toml'}" in text
+        assert f"<code>eishil {command} {tmp_path / 'toy.toml'}" in text
     assert f'<td>samples of the same state</td><td class="n">{duplicates}</td>' in text
     again = load_studies(workspace, "cd" * 32)
     assert "another model" not in " ".join(study.lead for study in again)

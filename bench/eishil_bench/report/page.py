@@ -24,6 +24,7 @@ from eishil_bench.report.words import (
     mode_title,
     scored_before_sentence,
     verdict_sentence,
+    with_code,
 )
 from eishil_bench.runs.results import Results
 
@@ -38,7 +39,7 @@ def render(results: Results, table: pd.DataFrame, studies: Sequence[StoredStudy]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"figure": figure_text, "bound": bound_text}
+    environment.filters |= {"figure": figure_text, "bound": bound_text, "code": with_code}
     return environment.get_template("page.html.j2").render(
         results=results,
         headline=headline(results),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from markupsafe import Markup, escape
+
 from eishil.network.samples import MODE_UNITS
 from eishil_bench.runs.results import Check, CountPerStep, Interval, Results
 
@@ -41,6 +45,11 @@ def left_out_text(count: CountPerStep) -> str:
     """How many counts are not the step's alone; empty where all are."""
     steps = f"{count.left_out} step{'s' if count.left_out > 1 else ''}"
     return f" {steps} that an interrupt fell into left out." if count.left_out else ""
+
+
+def with_code(text: str) -> Markup:
+    """HTML of a text whose commands stand between backticks."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def headline(results: Results) -> list[tuple[str, str, str]]:
