@@ -171,6 +171,19 @@ def test_mistakes_are_told_with_their_place(simulated: Path, old: str, new: str,
     assert str(caught.value).startswith(str(simulated))
 
 
+def test_held_out_cells_that_live_as_training_cells_do_are_refused(simulated: Path) -> None:
+    for old, new in (
+        ("\n" + SPREAD, ""),
+        ("sei = [2.0, 4.0], lam_ne = [8.0, 12.0]", "sei = [2.0, 2.0]"),
+        ("temperature_degC = [20.0, 30.0]\nrates", "temperature_degC = [25.0, 25.0]\nrates"),
+    ):
+        Recipe.load(simulated)
+        _changed(simulated, old, new)
+    with pytest.raises(RecipeError, match=r"simulation: every cell would live the same life, .* widen rates, temper"):
+        Recipe.load(simulated)
+    assert Recipe.load(_changed(simulated, "test = { simulated = 1, ", "test = { ")).population.count("simulated") == 1
+
+
 def test_a_set_that_lacks_a_mechanism_is_refused_before_anything_is_simulated(simulated: Path, tmp_path: Path) -> None:
     path = _changed(simulated, "OKane2022", "Chen2020")
     with pytest.raises(

@@ -235,16 +235,19 @@ class Recipe(Section):
             check_simulated(self.simulation, self.cell.model, beside_snapshots=snapshot > 0)
         if self.ageing is not None:
             self.ageing.check_growth()
-            self._check_cells_differ(self.ageing)
+            self._check_cells_differ("trajectories", self.ageing.varies(), "ageing", "start, end, exponent or speed")
+        if self.simulation is not None:
+            remedy = "rates, temperature_degC or contact_resistance_mOhm"
+            self._check_cells_differ("simulated", self.simulation.varies(), "simulation", remedy)
         return self
 
-    def _check_cells_differ(self, ageing: AgeingRecipe) -> None:
+    def _check_cells_differ(self, kind: str, varies: bool, section: str, remedy: str) -> None:
         """A held-out cell that lives as a training cell does is no held-out cell."""
         splits = (self.population.train, self.population.validation, self.population.test)
-        if sum(split.trajectories > 0 for split in splits) > 1 and not self.cell.spread and not ageing.varies():
+        if sum((getattr(split, kind) or 0) > 0 for split in splits) > 1 and not self.cell.spread and not varies:
             raise ValueError(
-                "ageing: every cell would live the same life, so that held-out cells are known from training;"
-                " widen start, end, exponent or speed"
+                f"{section}: every cell would live the same life, so that held-out cells are known from training;"
+                f" widen {remedy}"
             )
 
     def seed_of(self, split: str) -> int:

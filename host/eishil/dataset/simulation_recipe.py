@@ -99,6 +99,11 @@ class SimulationRecipe(Section):
         averaging_s = str(self.load.averaging_s) if self.protocol == "wltp_class3b" else None
         return Shortcuts(str(self.rate_scaling), mesh if isinstance(mesh, str) else repr(mesh), self.model, averaging_s)
 
+    def varies(self) -> bool:
+        """Whether two cells can live different lives."""
+        rates = (getattr(self.rates, name) for name in RatesRecipe.model_fields)
+        return any(low < high for low, high in (*rates, self.temperature_degC, self.contact_resistance_mOhm))
+
     def remark(self) -> str:
         """What whoever makes these cells should know before; empty where there is nothing."""
         if self.model != "DFN":
