@@ -33,7 +33,7 @@ def command(directory: Path) -> None:
 def sections(dataset: Dataset, quality: Mapping[str, Any], features: pd.DataFrame | None) -> list[Section]:
     """The page's sections in their order."""
     soc_nyquist, soc_bode = plots.spectra(dataset, "soc", "SOC {:.2f}")
-    temperature_nyquist, temperature_bode = plots.spectra(dataset, "temperature_degC", "{:.0f} °C")
+    temperature_nyquist, temperature_bode = plots.spectra(dataset, "temperature_degC", "{:.1f} °C")
     return [
         Section("Splits", "A cell is in one split.", _splits(dataset.samples)),
         quality_sections(quality)[0],

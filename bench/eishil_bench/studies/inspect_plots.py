@@ -14,6 +14,7 @@ from eishil.dataset.tables import Dataset
 from eishil_bench.report.style import DEVICE, LABEL, PRIOR, REFERENCE, dots, line, multiples, plain
 
 Plot = tuple[go.Figure, str]
+NYQUIST_HEIGHT_px = 420
 SHOWN_SPECTRA, SHOWN_CELLS, SHOWN_POINTS = 7, 40, 2500
 COLOUR_SCALE = "Viridis"
 SPLIT_COLOURS = {"train": PRIOR, "validation": REFERENCE, "test": DEVICE}
@@ -22,6 +23,10 @@ LABELS = {
     "lli": "LLI",
     "lam_ne": "LAM ne",
     "lam_pe": "LAM pe",
+    "plating_loss": "plated lithium, part of all",
+    "sei_thickness_nm": "film, nm",
+    "porosity_ne": "porosity ne",
+    "local_resistance_mOhm": "local resistance, mΩ",
     "rul_cycles": "RUL, cycles; where censored, at least",
 }
 
@@ -39,11 +44,19 @@ def spectra(dataset: Dataset, over: str, words: str) -> tuple[list[Plot], list[P
         nyquist.add_trace(go.Scatter(x=1e3 * z.real, y=-1e3 * z.imag, text=hover, **name, **style))
         magnitude.add_trace(go.Scatter(x=dataset.frequency_Hz, y=1e3 * np.abs(z), **name, **style))
         phase.add_trace(go.Scatter(x=dataset.frequency_Hz, y=np.degrees(np.angle(z)), showlegend=False, **style))
-    nyquist.update_yaxes(scaleanchor="x")
+    nyquist.update_layout(height=NYQUIST_HEIGHT_px)
+    nyquist.update_xaxes(constrain="domain")
+    nyquist.update_yaxes(scaleanchor="x", constrain="domain")
     for figure in (magnitude, phase):
         figure.update_xaxes(type="log")
-    magnitude.update_yaxes(type="log")
+    magnitude.update_yaxes(type="log", tickvals=_round_values(1e3 * np.abs(dataset.z_ohm[rows])))
     return [(nyquist, "Other states are near their medians.")], [(magnitude, ""), (phase, "")]
+
+
+def _round_values(values: Any) -> list[float]:
+    """1, 2 and 5 of each decade that the values reach: axes of less than a decade need them."""
+    decades = np.arange(np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))) if values.size else []
+    return [float(f"{step}e{int(decade)}") for decade in decades for step in (1, 2, 5)]
 
 
 def _along(dataset: Dataset, over: str) -> list[int]:
