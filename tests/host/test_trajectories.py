@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from eishil.dataset.factory import Options, generate
 from eishil.dataset.labels import with_remaining_life
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import MANIFEST, SAMPLES, SPECTRA, Dataset
-from eishil.dataset.trajectories import SimulatedCell, setup, simulate, simulated_cell
+from eishil.dataset.trajectories import setup, simulate, simulated_cell
 from eishil.errors import RecipeError
 from eishil.progress import silent
 
@@ -80,24 +82,29 @@ def test_a_life_is_labelled_and_two_workers_make_the_bytes_of_one(simulated: Pat
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_goes_on_with_the_cells_that_are_missing(
+def test_a_killed_run_goes_on_with_the_cells_that_are_missing(
     simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe, real, made = Recipe.load(_changed(simulated, "end_repetitions = 80", "end_repetitions = 40")), simulate, []
-
-    def interrupted(recipe: Recipe, cell: SimulatedCell) -> Any:
-        if cell.split == "test" and made == ["train-a00000"]:
-            raise KeyboardInterrupt
-        made.append(cell.cell_id)
-        return real(recipe, cell)
-
+    recipe = Recipe.load(_changed(simulated, "end_repetitions = 80", "end_repetitions = 40"))
     generate(recipe, simulated, tmp_path / "whole", Options(), silent)
-    monkeypatch.setattr(trajectories, "simulate", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    child = os.fork()  # it has all that was built
+    if not child:
         generate(recipe, simulated, tmp_path / "again", Options(), silent)
-    made.append("interrupted")
+        os._exit(0)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "again" / "work").glob("*.chunk")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert len(list((tmp_path / "again" / "work").glob("*.chunk"))) == 1
+    assert not (tmp_path / "again" / MANIFEST).exists()
+
+    made: list[str] = []
+    monkeypatch.setattr(
+        trajectories, "simulate", lambda recipe, cell: made.append(cell.cell_id) or simulate(recipe, cell)
+    )
     generate(recipe, simulated, tmp_path / "again", Options(), silent)
-    assert made == ["train-a00000", "interrupted", "test-a00000"]
+    assert made == ["test-a00000"]
     for name in (SAMPLES, SPECTRA, MANIFEST):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
