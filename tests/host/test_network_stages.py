@@ -11,7 +11,6 @@ import pytest
 from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import SAMPLES, Dataset
-from eishil.dataset.writer import write_dataset
 from eishil.errors import RecipeError
 from eishil.filters.ekf import Ekf
 from eishil.filters.replay import measured_cells, replay
@@ -24,6 +23,7 @@ from eishil.network.samples import frequency_columns, network_samples
 from eishil.network.train import train
 from eishil.progress import silent
 from support.circuit_dataset import FREQUENCY_HZ, circuit, write_circuit_dataset
+from support.whole_dataset import write_dataset
 
 ROOT = Path(__file__).parents[2]
 

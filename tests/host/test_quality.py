@@ -20,8 +20,8 @@ from eishil.dataset.audit import audit
 from eishil.dataset.design import MODES
 from eishil.dataset.schema import COLUMNS
 from eishil.dataset.tables import Dataset
-from eishil.dataset.writer import write_dataset
 from eishil.errors import EishilError
+from support.whole_dataset import write_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 

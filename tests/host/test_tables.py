@@ -13,10 +13,11 @@ import pytest
 
 from eishil.dataset.schema import COLUMNS
 from eishil.dataset.tables import MANIFEST, SAMPLES, SPECTRA, Dataset
-from eishil.dataset.writer import DatasetWriter, write_dataset
+from eishil.dataset.writer import DatasetWriter
 from eishil.errors import EishilError, RecipeError
 from eishil.files import sha256_file
 from support.tiny_dataset import contents
+from support.whole_dataset import write_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 

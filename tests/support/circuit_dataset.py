@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from eishil.dataset.schema import COLUMNS, TEXT
-from eishil.dataset.writer import write_dataset
+from support.whole_dataset import write_dataset
 
 FREQUENCY_HZ = np.array([0.1, 1.0, 10.0, 1000.0])
 STEPS = 8

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from eishil.dataset.schema import COLUMNS, TEXT
-from eishil.dataset.writer import write_dataset
 from eishil.network.onnx_files import write_float_network
 from eishil.progress import silent
 from eishil_bench import pipeline
@@ -23,6 +22,7 @@ from eishil_bench.runs.stimulus import Trajectory
 from eishil_bench.stamps import bring_up_to_date
 from support.random_models import random_estimator
 from support.simulated_cells import simulated_cells
+from support.whole_dataset import write_dataset
 
 FIRST_LIGHT = Path(__file__).resolve().parents[2] / "datasets" / "recipes" / "first_light.toml"
 CELLS, STEPS = 4, 12

@@ -129,20 +129,6 @@ class DatasetWriter:
         return whole
 
 
-def write_dataset(
-    directory: Path,
-    samples: pd.DataFrame,
-    frequency_Hz: NDArray[np.float64],
-    z_ohm: NDArray[np.complex128],
-    manifest: dict[str, Any],
-    backend: str | None = None,
-) -> dict[str, Any]:
-    """Write a data set that is in memory as a whole; gives the manifest."""
-    with DatasetWriter(directory, list(samples.columns), frequency_Hz.tolist()) as writer:
-        writer.append(samples, z_ohm, backend)
-        return writer.finish(manifest)
-
-
 def sample_rows(samples: pd.DataFrame) -> pa.Table:
     """Rows of `samples` in its schema; an optional column that is not there is null.
 
