@@ -55,8 +55,10 @@ def spectra(dataset: Dataset, over: str, words: str) -> tuple[list[Plot], list[P
 
 def _round_values(values: Any) -> list[float]:
     """1, 2 and 5 of each decade that the values reach: axes of less than a decade need them."""
-    decades = np.arange(np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))) if values.size else []
-    return [float(f"{step}e{int(decade)}") for decade in decades for step in (1, 2, 5)]
+    if not values.size:
+        return []
+    first, last = (int(np.floor(np.log10(value))) for value in (values.min(), values.max()))
+    return [float(f"{step}e{decade}") for decade in range(first, last + 1) for step in (1, 2, 5)]
 
 
 def _along(dataset: Dataset, over: str) -> list[int]:
