@@ -36,7 +36,7 @@ class StoredStudy:
 
 
 def load_studies(workspace: Workspace, model_id: str) -> list[StoredStudy]:
-    """The data set's quality and all studies, made or not; `model_id` is that of the run."""
+    """The data set's quality and all studies, made or not; `model_id` is the run's, as far as the wire has it."""
     return [_quality(workspace), *(_study(workspace, model_id, *one) for one in STUDIES)]
 
 
@@ -55,6 +55,6 @@ def _study(workspace: Workspace, model_id: str, title: str, page: str, command: 
         return StoredStudy(name, title, f"Not made yet: `{made_by}` makes it, and `eishil report` puts it here.")
     stored = json.loads(sections_file(path).read_text())
     lead = f"{stored['lead']} Made by `{made_by}`."
-    if stored["model_id"] not in ("", model_id):
+    if stored["model_id"] and not stored["model_id"].startswith(model_id):
         lead += f" It is of another model than this run, {stored['model_id'][:16]}."
     return StoredStudy(name, title, lead, [section_from_json(one) for one in stored["sections"]])
