@@ -129,7 +129,7 @@ BLOCK_INLINE void block_load(const real_t *from, unsigned n, real_t *out)
 
 BLOCK_INLINE void block_store(real_t *to, unsigned n, const real_t *in)
 {
-    if (BLOCK_MOVES && BLOCK_IS_CONSTANT(n) && n <= BLOCK_MOVES_MAX) {
+    if (BLOCK_MOVES && BLOCK_IS_CONSTANT(n) && n > 1U && n <= BLOCK_MOVES_MAX) {
         block_store_multiple(to, n, in);
         return;
     }
@@ -141,7 +141,7 @@ BLOCK_INLINE void block_store(real_t *to, unsigned n, const real_t *in)
 
 BLOCK_INLINE void block_load_integers(const int32_t *from, unsigned n, real_t *out)
 {
-    if (BLOCK_MOVES && BLOCK_IS_CONSTANT(n) && n <= BLOCK_MOVES_MAX_INTEGERS) {
+    if (BLOCK_MOVES && BLOCK_IS_CONSTANT(n) && n > 1U && n <= BLOCK_MOVES_MAX_INTEGERS) {
         block_load_multiple_integers(from, n, out);
         return;
     }

@@ -9,9 +9,9 @@
 
 static inline real_t inner(const real_t *a, const real_t *b)
 {
-    real_t sum = REAL(0);
+    real_t sum = a[0] * b[0];
 #pragma GCC unroll 12
-    for (unsigned i = 0; i < N; i++) {
+    for (unsigned i = 1; i < N; i++) {
         sum = real_add_product(sum, a[i], b[i]);
     }
     return sum;
@@ -23,14 +23,17 @@ static inline void map_gradient(const model_t *model, const trajectory_t *trajec
 {
     const unsigned n_mode_inputs = MODEL_N_INPUTS - 2U;
     real_t by_mode[MODEL_N_MODES];
-#pragma GCC unroll 12
-    for (unsigned p = 0; p < MODEL_N_MODES; p++) {
-        by_mode[p] = REAL(0);
-    }
+    bool is_there[MODEL_N_MODES] = {false};
 #pragma GCC unroll 16
     for (unsigned c = 0; c < MODEL_N_CHANNELS; c++) {
+        const unsigned p = model_channel_mode[c];
         const real_t scale = c < n_mode_inputs ? network_column_scale(&model->network, c) : REAL(1);
-        by_mode[model_channel_mode[c]] += by_channel[c] * scale;
+        by_mode[p] = is_there[p] ? real_add_product(by_mode[p], by_channel[c], scale) : by_channel[c] * scale;
+        is_there[p] = true;
+    }
+#pragma GCC unroll 12
+    for (unsigned p = 0; p < MODEL_N_MODES; p++) {
+        by_mode[p] = is_there[p] ? by_mode[p] : REAL(0);
     }
 #if MODEL_IS_LATENT
     trajectory_map_gradient(trajectory, by_mode, H);
@@ -43,10 +46,9 @@ static inline void map_gradient(const model_t *model, const trajectory_t *trajec
 #endif
 }
 
-/* dx <- dx + P H^T scaled, P <- P - P H^T H P / S. */
-static inline void subtract_gain(real_t *P, const real_t *PHt, real_t S, real_t scaled, real_t *dx)
+/* dx <- dx + P H^T scaled, P <- P - P H^T H P / S, with the inverse of S. */
+static inline void subtract_gain(real_t *P, const real_t *PHt, real_t inverse, real_t scaled, real_t *dx)
 {
-    const real_t inverse = REAL(1) / S;
 #pragma GCC unroll 12
     for (unsigned i = 0; i < N; i++) {
         const real_t K = PHt[i] * inverse;
@@ -73,8 +75,9 @@ static inline bool update_scalar(real_t *P, const pseudo_observation_t *seen, co
         return false;
     }
     const real_t nu = seen->innovation - inner(H, dx);
-    const real_t scaled = nu / S;
-    subtract_gain(P, PHt, S, scaled, dx);
+    const real_t inverse = REAL(1) / S;
+    const real_t scaled = nu * inverse;
+    subtract_gain(P, PHt, inverse, scaled, dx);
     *nis += nu * scaled;
     if (MODEL_N_PRIORS > 1U) {
         *log_det += fmath_log(S) - fmath_log(seen->variance);

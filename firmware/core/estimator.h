@@ -11,8 +11,8 @@
 /* Values are those of the wire's enum status. */
 typedef enum {
     ESTIMATOR_OK = 0,
-    ESTIMATOR_POINTS_SKIPPED = 1,     /* observations were left out: masked or unusable */
-    ESTIMATOR_REJECTED_INPUT = 2,     /* not finite, or voltage, temperature or elapsed cycles out of range */
+    ESTIMATOR_POINTS_SKIPPED = 1,      /* observations were left out: masked or unusable */
+    ESTIMATOR_REJECTED_INPUT = 2,      /* not finite, or voltage, temperature or elapsed cycles out of range */
     ESTIMATOR_REJECTED_COVARIANCE = 3, /* S or P would not be positive and finite */
     ESTIMATOR_OUTLIER = 10 /* the spectrum was not believed: the estimate is the prediction, nis and n_used tell why */
 } estimator_status_t;

@@ -32,6 +32,7 @@ real_t gaussian_variance(const gaussian_t *f, const real_t *g)
     real_t Pg[N];
     gaussian_multiply(f->P, g, Pg);
     real_t sum = REAL(0);
+#pragma GCC unroll 12
     for (unsigned i = 0; i < N; i++) {
         sum = real_add_product(sum, g[i], Pg[i]);
     }

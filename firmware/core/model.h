@@ -14,20 +14,23 @@
 #define MODEL_N_OBSERVATIONS (2U * MODEL_N_FREQUENCIES)
 #define MODEL_N_COVARIANCE   (MODEL_N_STATES * (MODEL_N_STATES + 1U) / 2U)
 
-/* A pair of the first layer's units: half-words, the even input or unit in the low half; zero fills up an odd number. */
+/* Four of the first layer's units, in the order in which nn_kernel.h reads them: half-words, the even input or unit in the
+ * low half. Tangents by the last two inputs, voltage and temperature, come first. Zeros fill up what is missing. */
 typedef struct {
-    uint32_t weight[(MODEL_N_INPUTS + 1U) / 2U][2]; /* [pair of inputs][unit] */
-    int32_t bias[2];
-    int32_t multiplier[2];
-    uint32_t tangent[MODEL_N_INPUTS];
+    int32_t bias[4];
+    uint32_t weight[(MODEL_N_INPUTS + 1U) / 2U][4]; /* [pair of inputs][unit] */
+    int32_t multiplier[4];
+    uint32_t tangent[(MODEL_N_INPUTS + 1U) / 2U][2][2]; /* [pair of tangents][pair of units][tangent of the pair] */
 } nn_first_t;
 
 /* A layer after the first one, in fours of rows, in the order in which nn_kernel.h reads it. weight has the int8 weights
  * as half-words, [four rows][pair of inputs][row of the four], the even input in the low half; rows has the biases and,
  * of a hidden layer, multipliers and tangents' multipliers, [four rows][what][row of the four]. Zeros fill up rows to
- * fours, and a row's weights to the widest layer's. */
+ * fours, and a row's weights to the widest layer's; but one or two last rows of the last layer are no four, and their
+ * weights stand as [pair of inputs][row of the two]. */
 typedef struct {
     uint8_t n_out;
+    uint8_t n_quads; /* fours */
     const uint32_t *weight;
     const int32_t *rows;
 } nn_layer_t;
@@ -46,7 +49,7 @@ typedef struct {
     uint8_t n_layers; /* after it, one at least */
     const float *input_mean;
     const float *input_scale;
-    const nn_first_t *first;   /* [pair of units] */
+    const nn_first_t *first;   /* [four units] */
     const nn_layer_t *layer;   /* [n_layers] */
     const nn_output_t *output; /* [n_outputs] */
     const float *jacobian_column_scale;

@@ -112,7 +112,9 @@ static inline real_t network_row_output(const network_row_t *row)
 #if defined(NETWORK_IS_REAL)
     return *row->output;
 #else
-    return (real_t)row->sum[0] * row->output->scale + row->output->offset;
+    real_t scale_offset[2];
+    block_load(&row->output->scale, 2, scale_offset);
+    return (real_t)row->sum[0] * scale_offset[0] + scale_offset[1];
 #endif
 }
 

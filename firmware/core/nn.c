@@ -1,5 +1,7 @@
 #include "nn.h"
 
+#include <stddef.h>
+
 extern int32_t nn_quantise_input(const nn_t *nn, unsigned index, real_t value);
 extern int32_t nn_accumulator(const nn_t *nn, const nn_work_t *work, unsigned i, unsigned column);
 extern int32_t nn_jacobian_accumulator(const nn_work_t *work, unsigned i, unsigned c);
@@ -30,42 +32,13 @@ static void pack_sample(const int32_t *input, uint32_t *sample)
     }
 }
 
-static inline pair_t activate_first(const nn_first_t *first, const uint32_t *sample)
-{
-    pair_t sum = {first->bias[0], first->bias[1]};
-#pragma GCC unroll 8
-    for (unsigned j = 0; j < NN_PAIRS(MODEL_N_INPUTS); j++) {
-        sum.low = nn_multiply_pair(first->weight[j][0], sample[j], sum.low);
-        sum.high = nn_multiply_pair(first->weight[j][1], sample[j], sum.high);
-    }
-    return activate(sum, first->multiplier);
-}
-
-/* The first layer's tangents are constants of the model. */
-static void evaluate_first(const nn_t *nn, const int32_t *input, nn_work_t *work)
-{
-    const nn_first_t *first = nn->first;
-    const nn_first_t *end = first + NN_PAIRS(nn->n_first);
-    uint32_t sample[NN_PAIRS(MODEL_N_INPUTS)];
-    pack_sample(input, sample);
-    for (unsigned i = 0; first != end; i++, first++) {
-        const pair_t a = activate_first(first, sample);
-        const int32_t low = nn_slope(a.low);
-        const int32_t high = nn_slope(a.high);
-        work->column.pair[i] = nn_pack(a.low, a.high);
-#pragma GCC unroll 32
-        for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
-            work->block[NN_TANGENT(c) / 2U].pair[i][NN_TANGENT(c) % 2U] =
-                nn_requantise_pair(first->tangent[c], low, high);
-        }
-    }
-}
-
 void nn_evaluate(const nn_t *nn, const int32_t *input, nn_work_t *work)
 {
     const nn_layer_t *const last = &nn->layer[nn->n_layers - 1U];
+    uint32_t sample[NN_PAIRS(MODEL_N_INPUTS)];
     work->first_column = 0;
-    evaluate_first(nn, input, work);
+    pack_sample(input, sample);
+    nn_kernel_evaluate_first(nn, sample, &work->column, work->block);
     for (const nn_layer_t *layer = nn->layer; layer != last; layer++) {
         nn_kernel_activate_column(layer, &work->column, work->multiplier);
         nn_kernel_propagate_blocks(layer, work->block, NN_TANGENT_BLOCKS, work->multiplier);
@@ -74,22 +47,23 @@ void nn_evaluate(const nn_t *nn, const int32_t *input, nn_work_t *work)
     nn_kernel_multiply_blocks(last, work->block, NN_TANGENT_BLOCKS, &work->sum);
 }
 
-/* Samples without tangents: one alone in the column, several in the blocks. */
+/* Samples without tangents: one alone stands in the column, several in the blocks. */
 static uint32_t *first_pair(nn_work_t *work, unsigned sample)
 {
-    return work->first_column == 0U ? work->column.pair : &work->block[sample / 2U].pair[0][sample % 2U];
+    return &work->block[sample / 2U].pair[0][sample % 2U];
 }
 
-/* One sample's activations of the first layer, `stride` apart. */
-static void evaluate_first_sample(const nn_t *nn, const int32_t *input, uint32_t *out, unsigned stride)
+static void evaluate_first_of_batch(const nn_t *nn, const int32_t (*input)[MODEL_N_INPUTS], unsigned n_samples,
+                                    nn_work_t *work)
 {
-    const nn_first_t *first = nn->first;
-    const nn_first_t *end = first + NN_PAIRS(nn->n_first);
     uint32_t sample[NN_PAIRS(MODEL_N_INPUTS)];
-    pack_sample(input, sample);
-    for (; first != end; first++, out += stride) {
-        const pair_t a = activate_first(first, sample);
-        *out = nn_pack(a.low, a.high);
+    for (unsigned index = 0; index < n_samples; index++) {
+        uint32_t *out = first_pair(work, index);
+        pack_sample(input[index], sample);
+        nn_kernel_evaluate_first(nn, sample, &work->column, NULL);
+        for (unsigned i = 0; i < NN_PAIRS(nn->n_first) && n_samples > 1U; i++, out += 2) {
+            *out = work->column.pair[i];
+        }
     }
 }
 
@@ -123,9 +97,7 @@ void nn_evaluate_batch(const nn_t *nn, const int32_t (*input)[MODEL_N_INPUTS], u
 {
     const nn_layer_t *const last = &nn->layer[nn->n_layers - 1U];
     work->first_column = n_samples == 1U ? 0U : 1U;
-    for (unsigned index = 0; index < n_samples; index++) {
-        evaluate_first_sample(nn, input[index], first_pair(work, index), 1U + work->first_column);
-    }
+    evaluate_first_of_batch(nn, input, n_samples, work);
     for (const nn_layer_t *layer = nn->layer; layer != last; layer++) {
         activate_batch(layer, n_samples, work);
     }

@@ -56,6 +56,9 @@ typedef struct {
 #define NN_KERNEL_ASSEMBLY 0
 #endif
 
+/* The first layer: activations of one sample, [pair of inputs], and with blocks its tangents; block may be NULL. */
+void nn_kernel_evaluate_first(const nn_t *nn, const uint32_t *sample, nn_column_t *column, nn_block_t *block);
+
 #define NN_HIDDEN_ROWS 12U /* numbers of nn_layer_t's rows that belong to four of them */
 
 /* A hidden layer in place: from a column to its activations, and to what a tangent's sum has to be multiplied with. */

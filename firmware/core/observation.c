@@ -13,14 +13,9 @@ void observation_take_usable(const model_t *model, const float *z_real_ohm, cons
     for (unsigned k = 0; k < n_frequencies; k++, valid_mask >>= 1) {
         const float real_ohm = z_real_ohm[k];
         const float imag_ohm = z_imag_ohm[k];
-        z[k] = z[n_frequencies + k] = REAL(0);
-        if ((valid_mask & 1U) == 0U || !fmath_has_logarithm(real_ohm) || !fmath_is_finite(imag_ohm)) {
-            continue;
-        }
-        z[k] = real_ohm;
-        if (fmath_has_logarithm(-imag_ohm)) {
-            z[n_frequencies + k] = -imag_ohm;
-        }
+        const bool is_there = (valid_mask & 1U) != 0U && fmath_has_logarithm(real_ohm) && fmath_is_finite(imag_ohm);
+        z[k] = is_there ? real_ohm : REAL(0);
+        z[n_frequencies + k] = is_there && fmath_has_logarithm(-imag_ohm) ? -imag_ohm : REAL(0);
     }
 }
 

@@ -1,6 +1,9 @@
 #include "ukf.h"
 
+#include "block_moves.h"
 #include "fmath.h"
+
+#include <string.h>
 
 #define N          MODEL_N_STATES
 #define N_CONTEXTS INFORMATION_N_CONTEXTS
@@ -91,35 +94,59 @@ static real_t take_deviations(real_t *expected)
     return mean;
 }
 
+/* Columns whose sums stand in registers; the rest of UKF_N comes last. */
+#define TOGETHER 10U
+#define REST     (UKF_N % TOGETHER)
+
+/* information[k][first...] = I + sum y_k y / v, `count` of them. */
+static inline void gather_row(const model_t *model, ukf_work_t *work, unsigned k, unsigned first, unsigned count)
+{
+    real_t sum[TOGETHER];
+#pragma GCC unroll 16
+    for (unsigned j = 0; j < count; j++) {
+        sum[j] = first + j == k ? REAL(1) : REAL(0);
+    }
+    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
+        real_t y[TOGETHER];
+        const real_t weighted = model->observable[i].inverse_variance * work->mixture[i][k];
+        if (!work->used[i]) {
+            continue;
+        }
+        block_load(&work->mixture[i][first], count, y);
+#pragma GCC unroll 16
+        for (unsigned j = 0; j < count; j++) {
+            sum[j] = real_add_product(sum[j], weighted, y[j]);
+        }
+    }
+    block_store(&work->information[k][first], count, sum);
+}
+
 /* information = I + sum y y^T / v, vector = sum y nu / v; y the mixture of one observation. */
 static void gather(const model_t *model, const real_t *z, ukf_work_t *work, evidence_t *evidence)
 {
-    for (unsigned k = 0; k < UKF_N; k++) {
-        work->vector[k] = REAL(0);
-        for (unsigned j = k; j < UKF_N; j++) {
-            work->information[k][j] = j == k ? REAL(1) : REAL(0);
-        }
-    }
     *evidence = (evidence_t){.n_used = 0};
+    memset(work->vector, 0, sizeof work->vector);
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
         real_t *y = work->mixture[i];
         if (!work->used[i]) {
             continue;
         }
         const real_t nu = fmath_log(z[i]) - take_deviations(y + N_CONTEXTS);
-        const real_t weight = model->observable[i].inverse_variance;
+        const real_t weighted = model->observable[i].inverse_variance * nu;
         for (unsigned k = 0; k < UKF_N; k++) {
-            const real_t weighted = weight * y[k];
-            real_t *row = work->information[k];
-            work->vector[k] += weighted * nu;
-#pragma GCC unroll 4
-            for (unsigned j = k; j < UKF_N; j++) {
-                row[j] = real_add_product(row[j], weighted, y[j]);
-            }
+            work->vector[k] = real_add_product(work->vector[k], weighted, y[k]);
         }
         evidence->n_used++;
-        evidence->nis += nu * nu * weight;
+        evidence->nis += nu * weighted;
         evidence->log_det += MODEL_N_PRIORS > 1U ? model->observable[i].log_variance : REAL(0);
+    }
+    for (unsigned first = 0; first + TOGETHER <= UKF_N; first += TOGETHER) {
+        for (unsigned k = 0; k < first + TOGETHER; k++) {
+            gather_row(model, work, k, first, TOGETHER);
+        }
+    }
+    for (unsigned k = 0; k < UKF_N && REST != 0U; k++) {
+        gather_row(model, work, k, UKF_N - REST, REST);
     }
 }
 

@@ -36,7 +36,7 @@ STORAGE_CHOICE = """
 #endif
 """
 TANH_NODES = 256  # on either side of zero
-ROWS_TOGETHER = 4  # of weights: nn_kernel.h
+ROWS_TOGETHER, ROWS_REST = 4, 2  # of weights: nn_kernel.h
 
 
 def generate(model: Model, out_dir: Path, network: FloatNetwork | None = None) -> list[Path]:
@@ -238,22 +238,31 @@ def _outputs(network: IntegerNetwork) -> list[Numbers]:
 def _layer(source: Source, name: str, layer: Layer, width: int) -> dict[str, str]:
     hidden = [layer.multiplier, layer.tangent_multiplier] if layer.multiplier else []
     rows = np.stack([_together(values, ROWS_TOGETHER) for values in (layer.bias, *hidden)], axis=1)
+    n_out = len(layer.weight)
+    rest = 0 if hidden or n_out < ROWS_TOGETHER else n_out % ROWS_TOGETHER % (ROWS_TOGETHER - 1)  # one or two
+    fours = _packed_weights(layer.weight[: n_out - rest], ROWS_TOGETHER, width)
+    twos = _packed_weights(layer.weight[n_out - rest :], ROWS_REST, width)
+    weight = np.concatenate([fours.ravel(), twos.ravel()])
     return {
-        "n_out": str(len(layer.weight)),
-        "weight": source.words(f"{name}_weight", _packed_weights(layer.weight, ROWS_TOGETHER, width), WEIGHT_STORAGE),
+        "n_out": str(n_out),
+        "n_quads": str(len(fours)),
+        "weight": source.words(f"{name}_weight", weight, WEIGHT_STORAGE),
         "rows": source.integers(f"{name}_rows", "int32_t", rows, WEIGHT_STORAGE),
     }
 
 
 def _first_layer(layer: Layer, tangent: list[list[int]]) -> list[Numbers]:
-    """Fields of `nn_first_t` in `firmware/core/model.h`, each (pairs of units, ...)."""
-    values = np.array(tangent)
-    padded = np.pad(values, ((0, len(values) % 2), (0, 0)))
+    """Fields of `nn_first_t` in `firmware/core/model.h`, each (fours of units, ...)."""
+    n, n_inputs = np.shape(tangent)
+    ordered = np.roll(np.array(tangent), 2, axis=1)  # the last two come first
+    padded = np.pad(ordered, ((0, -n % ROWS_TOGETHER), (0, n_inputs % 2)))
+    # [four][pair of units][unit][pair of tangents][tangent]
+    units = padded.reshape(-1, 2, 2, (n_inputs + 1) // 2, 2)
     return [
-        _packed_weights(layer.weight, 2, len(tangent[0])),
-        _together(layer.bias, 2),
-        _together(layer.multiplier, 2),
-        _words(padded[::2], padded[1::2]),
+        _together(layer.bias, ROWS_TOGETHER),
+        _packed_weights(layer.weight, ROWS_TOGETHER, n_inputs),
+        _together(layer.multiplier, ROWS_TOGETHER),
+        _words(units[:, :, 0], units[:, :, 1]).transpose(0, 2, 1, 3),
     ]
 
 
@@ -262,9 +271,11 @@ def _packed_weights(weight: list[list[int]], rows_together: int, width: int) -> 
 
     `firmware/core/model.h`. Rows are as long as `width` inputs and as many as the next multiple.
     """
-    n_out, n_in = np.shape(weight)
-    padded = np.pad(np.array(weight), ((0, -n_out % rows_together), (0, width + width % 2 - n_in)))
-    pairs = padded.reshape(len(padded) // rows_together, rows_together, -1, 2).transpose(0, 2, 1, 3)
+    full = width + width % 2
+    rows = [row + [0] * (full - len(row)) for row in weight]
+    rows += [[0] * full] * (-len(rows) % rows_together)
+    padded = np.array(rows, np.int64).reshape(-1, full)
+    pairs = padded.reshape(len(padded) // rows_together, rows_together, full // 2, 2).transpose(0, 2, 1, 3)
     return _words(pairs[..., 0], pairs[..., 1])
 
 
