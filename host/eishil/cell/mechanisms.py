@@ -12,7 +12,8 @@ from typing import Any
 import pybamm
 
 from eishil.cell.constants import CONSTANTS
-from eishil.cell.parameters import parameter_values, scaled, unusable
+from eishil.cell.parameters import parameter_values, scaled
+from eishil.errors import EishilError
 
 # Growth law of the film -> constants that its rate is proportional to, together.
 SEI_RATES = {
@@ -99,17 +100,19 @@ def ageing_parameters(
     values = parameter_values(parameter_set).copy()
     for name in constants:
         values.update({CONSTANTS[name]: scaled(values[CONSTANTS[name]], pybamm.InputParameter(name))})
-    try:
-        for name, constants in _constants(mechanisms).items():
-            for constant, factor in zip(constants, _factors(name, frozen), strict=False):
-                values.update({constant: scaled(values[constant], factor)})
-    except KeyError as error:
-        raise unusable(parameter_set, error) from None
+    for name, rates in _constants(mechanisms).items():
+        for constant, factor in zip(rates, _factors(name, frozen), strict=False):
+            if constant not in values:
+                raise EishilError(f"parameter set {parameter_set!r} cannot age so: it has no {constant!r}; {_WITHOUT}")
+            values.update({constant: scaled(values[constant], factor)})
     temperature = pybamm.InputParameter(TEMPERATURE)
     open_ones = {"Ambient temperature [K]": temperature, "Initial temperature [K]": temperature}
     open_ones |= dict.fromkeys((CONTACT,) if frozen else (CONTACT, *INITIAL), "[input]")
     values.update(open_ones, check_already_exists=False)
     return values
+
+
+_WITHOUT = 'simulation.mechanisms can do without: plating = "none", stress = false, another sei; OKane2022 has all'
 
 
 def _factors(name: str, frozen: bool) -> tuple[Any, Any]:
