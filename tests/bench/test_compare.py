@@ -155,7 +155,7 @@ def test_every_limit_of_the_bench_names_a_figure_and_gives_a_reason():
     known = set(Comparison.model_fields) | {"masked_fraction", "lost_exchanges"}
     assert set(limits) <= known
     required = {
-        "soh_rmse_reference": (None, 0.016),
+        "soh_rmse_reference": (None, 0.010),
         "soh_rmse_reference_over_prior": (None, 0.5),
         "rms_soh_difference": (None, 0.002),
         "max_abs_soh_difference": (None, 0.006),
