@@ -9,6 +9,8 @@ import pytest
 
 from eishil.dataset.recipe import Recipe
 from eishil.errors import RecipeError
+from eishil.model import Model
+from eishil_bench import commands
 from eishil_bench.pipeline import Workspace
 from eishil_bench.report.words import scored_before_sentence
 from eishil_bench.runs import scored
@@ -64,3 +66,19 @@ def test_the_page_says_who_had_looked(tmp_path: Path) -> None:
     assert "no other model had been scored" in scored_before_sentence(results)
     results.test_seed = None
     assert scored_before_sentence(results) == ""
+
+
+def test_evaluate_is_entered_before_a_test_cell_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "datasets/recipes/first_light.toml").read_text()
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace("[population.test]\n", "[population.test]\nseed = 42\n"))
+    model = tmp_path / "build/first_light/model/model.json"
+    model.parent.mkdir(parents=True)
+    model.write_bytes((ROOT / "datasets/models/first_light/model.json").read_bytes())
+    entered: list[list[str]] = []
+    monkeypatch.setattr(commands, "_remark_if_stale", lambda *_: None)
+    monkeypatch.setattr(commands, "_make", lambda *_: entered.append([one.command for one in scored.load(path)]))
+    commands.make("train", path, tmp_path / "build", 1, False)
+    commands.make("evaluate", path, tmp_path / "build", 1, False)
+    assert entered == [[], ["eishil evaluate"]]
+    assert scored.load(path)[0].model_id == Model.load(model).model_id.hex()
