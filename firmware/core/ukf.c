@@ -101,7 +101,7 @@ static real_t take_deviations(real_t *expected)
 /* information[k][first...] = I + sum y_k y / v, `count` of them. */
 static inline void gather_row(const model_t *model, ukf_work_t *work, unsigned k, unsigned first, unsigned count)
 {
-    real_t sum[TOGETHER];
+    real_t sum[TOGETHER] = {REAL(0)};
 #pragma GCC unroll 16
     for (unsigned j = 0; j < count; j++) {
         sum[j] = first + j == k ? REAL(1) : REAL(0);
