@@ -44,9 +44,11 @@ int main(void)
     port_init();
     frame_decoder_init(&decoder, (uint8_t *)&received, sizeof received);
     for (;;) {
+        /* For every byte: with requests in a window the line may not be empty for as long as the host goes on. */
         port_watchdog_feed();
-        while (port_read(&byte)) {
+        if (port_read(&byte)) {
             receive(&decoder, byte);
+            continue;
         }
         fall_back_from_silence();
         port_wait();

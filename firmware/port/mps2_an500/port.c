@@ -38,7 +38,7 @@ void uart_handler(void)
         UART_STATE = UART_STATE_RX_LOST;
         ring_count_overrun();
     }
-    while ((UART_STATE & UART_STATE_RX_FULL) != 0U) {
+    for (uint32_t turn = 0; turn < PORT_RECEIVE_BYTES && (UART_STATE & UART_STATE_RX_FULL) != 0U; turn++) {
         ring_push((uint8_t)UART_DATA);
     }
 }

@@ -1,8 +1,8 @@
 """How fast spectra are made, from ageing modes to judged impedances, and how near they are: `eishil bench impedance`.
 
 All sides of a ratio solve the same cells at the same 60 frequencies on the same mesh, in one run; what can be built
-once is built before. Times are CPU times of one thread: those of a linear algebra library would go on counting while they
-wait for the next product.
+once is built before. Times are CPU times of one thread: those of a linear algebra library would go on counting while
+they wait for the next product.
 """
 
 from __future__ import annotations

@@ -46,10 +46,12 @@
 #define GPIOA_AFRL  REGISTER(0x48000020UL)
 
 /* "General-purpose timers"; "Independent watchdog"; "Debug support", APB1 freeze register 1 */
-#define TIM2_CLOCK        RCC_APB1ENR1
-#define TIM2_CLOCK_ENABLE BIT(0)
-#define IWDG_BASE         0x40003000UL
-#define DEBUG_FREEZE      REGISTER(0xE0042008UL)
-#define DEBUG_FREEZE_IWDG BIT(12)
+#define TIM2_CLOCK          RCC_APB1ENR1
+#define TIM2_CLOCK_ENABLE   BIT(0)
+#define IWDG_BASE           0x40003000UL
+#define DEBUG_CONTROL       REGISTER(0xE0042004UL) /* DBGMCU_CR */
+#define DEBUG_CONTROL_SLEEP BIT(0)
+#define DEBUG_FREEZE        REGISTER(0xE0042008UL)
+#define DEBUG_FREEZE_IWDG   BIT(12)
 
 #endif

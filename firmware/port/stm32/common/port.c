@@ -30,6 +30,8 @@ static port_counter_t counter_init(void)
     const uint32_t before = DWT_CYCCNT;
     __asm volatile("nop\n nop\n nop\n nop");
     if (DWT_CYCCNT != before) {
+        /* It measures silence too, and would stand still while the core sleeps. */
+        DEBUG_CONTROL |= DEBUG_CONTROL_SLEEP;
         return PORT_COUNTER_DWT;
     }
     TIM2_CLOCK |= TIM2_CLOCK_ENABLE;

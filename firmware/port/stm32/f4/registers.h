@@ -86,8 +86,10 @@
 #define TIM2_CLOCK_ENABLE BIT(0)
 
 /* Independent watchdog, RM0390 20.4; debug freeze, RM0390 33.16.4 */
-#define IWDG_BASE         0x40003000UL
-#define DEBUG_FREEZE      REGISTER(0xE0042008UL) /* DBGMCU_APB1_FZ */
-#define DEBUG_FREEZE_IWDG BIT(12)
+#define IWDG_BASE           0x40003000UL
+#define DEBUG_CONTROL       REGISTER(0xE0042004UL) /* DBGMCU_CR */
+#define DEBUG_CONTROL_SLEEP BIT(0)
+#define DEBUG_FREEZE        REGISTER(0xE0042008UL) /* DBGMCU_APB1_FZ */
+#define DEBUG_FREEZE_IWDG   BIT(12)
 
 #endif

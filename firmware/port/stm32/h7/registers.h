@@ -78,9 +78,11 @@
 #define TIM2_CLOCK_ENABLE BIT(0)
 
 /* "Independent watchdog"; "Debug infrastructure", DBGMCU_APB4FZ1 */
-#define IWDG_BASE         0x58004800UL
-#define DEBUG_FREEZE      REGISTER(0x5C001054UL)
-#define DEBUG_FREEZE_IWDG BIT(18)
+#define IWDG_BASE           0x58004800UL
+#define DEBUG_CONTROL       REGISTER(0x5C001004UL) /* DBGMCU_CR */
+#define DEBUG_CONTROL_SLEEP BIT(0)                 /* DBGSLEEP_D1 */
+#define DEBUG_FREEZE        REGISTER(0x5C001054UL)
+#define DEBUG_FREEZE_IWDG   BIT(18)
 
 /* Caches and the lock of the DWT */
 #define SCB_CCR       REGISTER(0xE000ED14UL)
