@@ -30,8 +30,8 @@ def run_tests(folder: Path) -> None:
     tests = [str(path) for path in sorted(HERE.glob("test_core_*.py")) if path.name not in EXCLUDED]
     # -O1: every line of the source is still there, and no branch that the optimiser made up.
     environment = os.environ | {"EISHIL_CORE_OPTIONS": f"{COVERAGE} -O1", "EISHIL_CORE_CACHE": str(folder)}
-    # Counts of both workers end in the same files: gcov's library adds to what is there.
-    options = ["-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadgroup"]
+    # One worker: two that compile the same model at the same time leave notes of one build and counts of the other.
+    options = ["-q", "-p", "no:cacheprovider"]
     subprocess.run([sys.executable, "-m", "pytest", *options, *tests], env=environment, check=True)
 
 
