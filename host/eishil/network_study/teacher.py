@@ -47,10 +47,6 @@ class Teacher:
         """The same at other frequencies: a spectrum of relaxations is known at all of them."""
         return replace(self, frequency_Hz=np.asarray(frequency_Hz, np.float64))
 
-    def weights_ohm(self, v: Array) -> Array:
-        """R_0, every R_k and S, (..., n_weights), at physical inputs v (..., n_inputs)."""
-        return self.scale_ohm * softplus(self.network.evaluate(v)[0])
-
     def evaluate(self, v: Array) -> tuple[Array, Array]:
         """Outputs (..., m) in ln ohm and Jacobian (..., m, n_inputs) at physical inputs v (..., n_inputs)."""
         u, du_dv = self.network.evaluate(v)
