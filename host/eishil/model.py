@@ -86,11 +86,30 @@ class SeriesTerm(_Part):
 
 
 class Noise(_Part):
-    """R = diag(variance) + j_V sigma_V^2 j_V^T + j_T sigma_T^2 j_T^T, in (ln ohm)^2, with j = dh/dV and dh/dT."""
+    """R = diag(variance + own) + j_V sigma_V^2 j_V^T + j_T sigma_T^2 j_T^T, in (ln ohm)^2, with j = dh/dV and dh/dT.
+
+    own = instrument_std^2 (Re Z^2 + Im Z^2) / part^2 is the instrument's noise of `instrument_std` |Z| in the logarithm
+    of a part of that Z, real or imaginary.
+
+    With `temperature_effect` the network is not asked for j: dy_i/d(1000/T) = a_i + b_i 1000/T of output i, and what
+    an error of the voltage does is in `variance`.
+    """
 
     variance: list[Positive]  # [n_observations]
+    instrument_std: float = Field(default=0.0, ge=0, exclude_if=lambda std: std == 0)
     voltage_std_V: float = Field(ge=0)
     temperature_std_K: float = Field(ge=0)
+    # [n_observations][a, b]
+    temperature_effect: list[tuple[float, float]] | None = Field(default=None, exclude_if=lambda effect: effect is None)
+
+
+class Curvature(_Part):
+    """Second-order terms of the observations along one direction of the state, P Phi^T gradient.
+
+    That is where the modes' combination `gradient` [n_modes], SOH as a rule, is uncertain (docs/estimator.md).
+    """
+
+    gradient: list[float]
 
 
 class Gate(_Part):
@@ -163,7 +182,8 @@ class Model(_Part):
     frequency_Hz: list[Positive]
     series_terms: list[SeriesTerm]
     noise: Noise
-    gate: Gate | None = None
+    curvature: Curvature | None = Field(default=None, exclude_if=lambda curvature: curvature is None)
+    gate: Gate | None = Field(default=None, exclude_if=lambda gate: gate is None)
     network: IntegerNetwork
     readouts: list[Readout]
     provenance: dict[str, str]  # sha256 of data set and recipe, versions, what was chosen on which split
@@ -196,11 +216,7 @@ class Model(_Part):
 
     def to_json(self) -> str:
         """Canonical text: what is written, hashed and compared."""
-        unsaid = self._no_gate() | ({"filter"} if self.filter == "ekf" else set())
-        return self.model_dump_json(indent=1, exclude=unsaid) + "\n"
-
-    def _no_gate(self) -> set[str]:
-        return {"gate"} if self.gate is None else set()
+        return self.model_dump_json(indent=1, exclude={"filter"} if self.filter == "ekf" else None) + "\n"
 
     @property
     def model_id(self) -> bytes:
@@ -208,7 +224,7 @@ class Model(_Part):
 
         Description and provenance are left out: the same numbers made with another Python are the same model.
         """
-        computed = self.model_dump_json(exclude={"description", "provenance"} | self._no_gate())
+        computed = self.model_dump_json(exclude={"description", "provenance"})
         return hashlib.sha256(computed.encode("utf-8")).digest()
 
     @classmethod
@@ -253,6 +269,12 @@ class Model(_Part):
                 "a prior covariance must be symmetric and positive definite",
             )
         require_shape("noise.variance", self.noise.variance, (m,))
+        if self.noise.temperature_effect is not None:
+            require_shape("noise.temperature_effect", self.noise.temperature_effect, (m, 2))
+            require(self.noise.voltage_std_V == 0, "noise.voltage_std_V is 0 beside noise.temperature_effect")
+        if self.curvature is not None:
+            require_shape("curvature.gradient", self.curvature.gradient, (p,))
+            require(self.filter == "ekf", "the unscented filter has no curvature")
         for term in self.series_terms:
             self.mode_index(term.mode)
             require_shape("series_terms.coefficient", term.coefficient, (m,))
