@@ -14,7 +14,7 @@ from eishil.filters.replay import MeasuredCell, replay
 from eishil.filters.ukf import reference_filter
 from eishil.model import Gate, Model
 from support.estimates import life_of_spectra
-from support.random_models import random_estimator
+from support.random_models import random_estimator, with_refinements
 
 
 def cells(model: Model, lengths: list[int]) -> list[MeasuredCell]:
@@ -44,8 +44,12 @@ def at_once(model: Model, network: Network, some: list[MeasuredCell]) -> list[bo
 
 
 @pytest.mark.parametrize("latents", [0, 5])
-def test_many_lives_at_once_are_filtered_as_each_of_them(latents: int) -> None:
-    model, network = random_estimator(np.random.default_rng(5), n_latents=latents)
+@pytest.mark.parametrize("refined", [False, True])
+def test_many_lives_at_once_are_filtered_as_each_of_them(latents: int, refined: bool) -> None:
+    rng = np.random.default_rng(5)
+    model, network = random_estimator(rng, n_latents=latents)
+    if refined:
+        model = with_refinements(rng, model, temperature_effect=True)
     some = cells(model, [20, 7, 0, 30])
     assert at_once(model, network, some) == [True] * 4
     assert_as_step_by_step(model, network, some)

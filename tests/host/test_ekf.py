@@ -10,11 +10,11 @@ from filterpy.kalman import ExtendedKalmanFilter
 from scipy.stats import multivariate_normal
 
 from eishil import wire
-from eishil.filters.ekf import Ekf, ModeMap
+from eishil.filters.ekf import Ekf, ModeMap, observations
 from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil.network.mlp import FloatNetwork
-from support.random_models import random_estimator, random_steps
+from support.random_models import random_estimator, random_steps, with_refinements
 
 STATUS = wire.ENUMS["status"]
 SHAPES = {
@@ -30,12 +30,15 @@ SHAPES = {
         "n_frequencies": 16,
         "hidden": (16, 8),
     },
+    "refined": {"n_latents": 7, "n_priors": 2},
 }
 
 
 def estimator(shape: str, seed: int = 0) -> tuple[Model, FloatNetwork, list[StepInput]]:
     rng = np.random.default_rng(seed)
     model, network = random_estimator(rng, **SHAPES[shape])
+    if shape == "refined":
+        model = with_refinements(rng, model, temperature_effect=True)
     return model, network, list(random_steps(rng, model, network, 12, spoiled=0.1))
 
 
@@ -82,7 +85,8 @@ def test_step_equals_the_batch_form_with_explicit_inverse(shape: str) -> None:
         updated = []
         for log_weight, x, P in bank:
             x, P = x + drift * step.elapsed_cycles, P + np.diag(q) * step.elapsed_cycles
-            line = ekf.linearise(x, cycles, step.voltage_V, step.temperature_degC)
+            seen = observations(step.z_ohm, step.valid)
+            line = ekf.expect(x, P, cycles, step.voltage_V, step.temperature_degC, seen)
             real_ok = step.valid & np.isfinite(step.z_ohm) & (step.z_ohm.real > 0)
             keep = np.concatenate([real_ok, real_ok & (step.z_ohm.imag < 0)]) & line.exists
             H, nu = line.H[keep], ln[keep] - line.h[keep]

@@ -13,7 +13,7 @@ from eishil.filters.ekf import Ekf, observations
 from eishil.filters.ukf import Ukf, reference_filter, sigma_points
 from eishil.model import Model
 from eishil.network.mlp import FloatNetwork
-from support.random_models import random_estimator, random_steps
+from support.random_models import random_estimator, random_steps, with_refinements
 
 STATUS = wire.ENUMS["status"]
 
@@ -33,19 +33,24 @@ def filterpy_filter(ukf: Ukf) -> UnscentedKalmanFilter:
     return other
 
 
+@pytest.mark.parametrize("refined", [False, True])
 @pytest.mark.parametrize("shape", [{}, {"n_latents": 7}, {"n_modes": 1, "n_series_terms": 0}])
-def test_agrees_with_filterpy(shape: dict[str, int]) -> None:
+def test_agrees_with_filterpy(shape: dict[str, int], refined: bool) -> None:
     model, network = make_model(**shape)
+    if refined:
+        model = with_refinements(np.random.default_rng(4), model, temperature_effect=True)
     ukf = Ukf(model, network)
     other = filterpy_filter(ukf)
     for step in random_steps(np.random.default_rng(6), model, network, 6, spoiled=0.0):
         x_minus, P_minus = ukf.predict(other.x, other.P, step.elapsed_cycles)
         cycles = ukf.cycles + step.elapsed_cycles
-        R = ukf.linearise(x_minus, cycles, step.voltage_V, step.temperature_degC).R
+        seen = observations(step.z_ohm, step.valid)
+        line = ukf.linearise(x_minus, cycles, step.voltage_V, step.temperature_degC)
+        R = ukf.with_instrument_noise(line, seen).R
         other.x, other.P = x_minus, P_minus
         other.sigmas_f = other.points_fn.sigma_points(x_minus, P_minus)
         other.update(
-            observations(step).z,
+            seen.z,
             R=R,
             hx=lambda x, c=cycles, s=step: ukf.linearise(x, c, s.voltage_V, s.temperature_degC).h,
         )

@@ -121,6 +121,17 @@ def random_estimator(
     return model, network
 
 
+def with_refinements(rng: np.random.Generator, model: m.Model, *, temperature_effect: bool = False) -> m.Model:
+    """The model with noise that follows |Z|, with curvature where its filter has any, and with an own slope by T."""
+    noise: dict[str, object] = {"instrument_std": 0.01}
+    if temperature_effect:
+        slopes = rng.normal(0.0, 0.5, (model.n_observations, 2)).tolist()
+        noise |= {"temperature_effect": slopes, "voltage_std_V": 0.0}
+    curvature = {"gradient": rng.normal(0.0, 1.0, model.n_modes).tolist()} if model.filter == "ekf" else None
+    content = model.model_dump()
+    return m.Model.model_validate(content | {"noise": content["noise"] | noise, "curvature": curvature})
+
+
 def random_steps(
     rng: np.random.Generator, model: m.Model, network: FloatNetwork, n_steps: int, *, spoiled: float = 0.05
 ) -> Iterator[StepInput]:

@@ -73,12 +73,12 @@ class _Batch:
         elapsed, voltage_V, temperature_degC = np.array(
             [(step.elapsed_cycles, step.voltage_V, step.temperature_degC) for step in steps]
         ).T
-        seen = [observations(step) for step in steps]
+        seen = observations(np.array([step.z_ohm for step in steps]), np.array([step.valid for step in steps]))
         predicted = self._ekf.predict(self._x[there], self._P[there], elapsed)
         cycles = self._cycles[there] + elapsed
-        line = self._ekf.linearise(predicted[0], cycles, voltage_V, temperature_degC)
-        usable = np.array([one.usable for one in seen]) & line.exists
-        x, P, nis = update_many(*predicted, np.array([one.z for one in seen]), usable, line)
+        line = self._ekf.expect(*predicted, cycles, voltage_V, temperature_degC, seen)
+        usable = seen.usable & line.exists
+        x, P, nis = update_many(*predicted, seen.z, usable, line)
         self._x[there], self._P[there], self._cycles[there] = x, P, cycles
         return np.array([*self._first_readout(x, P, cycles), nis, usable.sum(axis=1)])
 

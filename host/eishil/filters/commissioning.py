@@ -58,7 +58,8 @@ def commission(model: Model, network: Network, fresh: Sequence[StepInput]) -> Co
     ekf, x = Ekf(model, network), np.array(model.priors[0].mean)
     difference, expected = [], []
     for step in fresh:
-        seen, line = observations(step), ekf.linearise(x, 0.0, step.voltage_V, step.temperature_degC)
+        seen = observations(step.z_ohm, step.valid)
+        line = ekf.with_instrument_noise(ekf.linearise(x, 0.0, step.voltage_V, step.temperature_degC), seen)
         used = seen.usable & line.exists
         difference.append(np.where(used, seen.z - line.h, np.nan))
         expected.append(np.where(used, np.diag(line.R), np.nan))

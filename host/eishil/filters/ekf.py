@@ -6,7 +6,7 @@ Applications to Tracking and Navigation, 2001, chapters 5.4 and 7.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -35,20 +35,28 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Observations:
-    """The usable part of a spectrum: `z` (m,) in ln ohm, `usable` (m,)."""
+    """Of a spectrum `z` (..., m) in ln ohm and where it is usable, (..., m).
+
+    `share` (..., m) is |Z| / part: an error of |Z| by some fraction is an error of z by so many times that fraction.
+    """
 
     z: Array
     usable: NDArray[np.bool_]
+    share: Array
 
 
 @dataclass(frozen=True)
 class Linearisation:
-    """The observation equation at a state: prediction h (..., m), H (..., m, n), R (..., m, m), and where h exists."""
+    """The observation equation at a state: prediction h (..., m), H (..., m, n), R (..., m, m), and where h exists.
+
+    `y` (..., m) is what the network gave for h.
+    """
 
     h: Array
     H: Array
     R: Array
     exists: NDArray[np.bool_]
+    y: Array
 
 
 @dataclass(frozen=True)
@@ -63,13 +71,14 @@ class Update:
     sound: bool
 
 
-def observations(step: StepInput) -> Observations:
-    """Observations and where they are usable: ln Re Z of all frequencies, then ln(-Im Z)."""
-    real, imaginary = step.z_ohm.real, -step.z_ohm.imag
-    whole = step.valid & np.isfinite(real) & np.isfinite(imaginary) & (real > 0)
-    usable = np.concatenate([whole, whole & (imaginary > 0)])
-    z = np.log(np.where(usable, np.concatenate([real, imaginary]), 1.0))
-    return Observations(z, usable)
+def observations(z_ohm: NDArray[np.complex128], valid: NDArray[np.bool_]) -> Observations:
+    """Observations of impedances (..., F): ln Re Z of all frequencies, then ln(-Im Z)."""
+    real, imaginary = z_ohm.real, -z_ohm.imag
+    whole = valid & np.isfinite(real) & np.isfinite(imaginary) & (real > 0)
+    usable = np.concatenate([whole, whole & (imaginary > 0)], axis=-1)
+    part = np.where(usable, np.concatenate([real, imaginary], axis=-1), 1.0)
+    magnitude = np.where(usable, np.concatenate([np.abs(z_ohm)] * 2, axis=-1), 1.0)
+    return Observations(np.log(part), usable, magnitude / part)
 
 
 def is_acceptable(step: StepInput) -> bool:
@@ -123,6 +132,9 @@ class Ekf:
         self._drift = np.array([state.drift_per_cycle for state in model.states])
         self._q = np.array([state.process_variance_per_cycle for state in model.states])
         self._variance = np.array(model.noise.variance)
+        effect = model.noise.temperature_effect
+        self._temperature_effect = None if effect is None else np.array(effect).T
+        self._gradient = None if model.curvature is None else np.array(model.curvature.gradient)
         self._gate = OutlierGate(model.gate)
         self.reset()
 
@@ -138,7 +150,7 @@ class Ekf:
         """Apply one spectrum, or time alone where it is not believed; a refused one changes nothing."""
         if not is_acceptable(step):
             return self._estimate(STATUS["REJECTED_INPUT"])
-        seen = observations(step)
+        seen = observations(step.z_ohm, step.valid)
         cycles = self.cycles + step.elapsed_cycles
         predicted = [self.predict(x, P, step.elapsed_cycles) for x, P in zip(self.x, self.P, strict=True)]
         updates = [self.condition(x, P, cycles, step, seen) for x, P in predicted]
@@ -163,7 +175,35 @@ class Ekf:
 
     def condition(self, x: Array, P: Array, cycles: float, step: StepInput, seen: Observations) -> Update:
         """Update one filter of the bank, predicted to x and P, with what was seen."""
-        return update(x, P, seen, self.linearise(x, cycles, step.voltage_V, step.temperature_degC))
+        return update(x, P, seen, self.expect(x, P, cycles, step.voltage_V, step.temperature_degC, seen))
+
+    def expect(
+        self,
+        x: Array,
+        P: Array,
+        cycles: ArrayLike,
+        voltage_V: ArrayLike,
+        temperature_degC: ArrayLike,
+        seen: Observations,
+    ) -> Linearisation:
+        """What the model expects of the spectrum that was seen: `linearise` with all that the model knows of errors."""
+        line = self.with_instrument_noise(self.linearise(x, cycles, voltage_V, temperature_degC), seen)
+        if self._gradient is None:
+            return line
+        mean, phi = self._mode_map.at(cycles)
+        modes, width = mean + (phi @ x[..., None])[..., 0], _one_sigma(self._gradient @ phi, P)
+        along = (phi @ width[..., None])[..., 0]
+        ahead, _ = self.network.evaluate(self._network_inputs(modes + along, voltage_V, temperature_degC))
+        behind, _ = self.network.evaluate(self._network_inputs(modes - along, voltage_V, temperature_degC))
+        bend = np.exp(line.y - line.h) * (ahead + behind - 2 * line.y) / 2
+        return replace(line, h=line.h + bend, R=line.R + 2 * _outer(bend))
+
+    def with_instrument_noise(self, line: Linearisation, seen: Observations) -> Linearisation:
+        """With the instrument's noise: `instrument_std` |Z| in either part, as an error of its logarithm."""
+        std = self.model.noise.instrument_std
+        if std == 0:
+            return line
+        return replace(line, R=line.R + (std * seen.share[..., None]) ** 2 * np.eye(len(self._variance)))
 
     def linearise(
         self, x: Array, cycles: ArrayLike, voltage_V: ArrayLike, temperature_degC: ArrayLike
@@ -174,20 +214,28 @@ class Ekf:
         """
         mean, phi = self._mode_map.at(cycles)
         modes = mean + (phi @ x[..., None])[..., 0]
-        T_K = np.asarray(temperature_degC, np.float64)[..., None] + ZERO_CELSIUS_K
-        context_inputs = (np.asarray(voltage_V, np.float64)[..., None], 1000.0 / T_K)
-        y, J = self.network.evaluate(np.concatenate([modes @ self._select.T, *context_inputs], axis=-1))
+        v = self._network_inputs(modes, voltage_V, temperature_degC)
+        y, J = self.network.evaluate(v)
         z_network = np.exp(y)
         z = z_network + modes @ self._series
         exists = z > 0
         z = np.where(exists, z, 1.0)
-        J = (z_network / z)[..., None] * J
+        share = z_network / z
+        J = share[..., None] * J
         dh_dmodes = J[..., :-2] @ self._select + self._series.T / z[..., None]
         noise = self.model.noise
         by_voltage = noise.voltage_std_V * J[..., -2]
-        by_temperature = -1000.0 / T_K**2 * noise.temperature_std_K * J[..., -1]
+        by_inverse = J[..., -1]
+        if self._temperature_effect is not None:
+            constant, slope = self._temperature_effect
+            by_inverse = share * (constant + slope * v[..., -1:])
+        by_temperature = -1000.0 / _kelvin(temperature_degC) ** 2 * noise.temperature_std_K * by_inverse
         R = np.diag(self._variance) + _outer(by_voltage) + _outer(by_temperature)
-        return Linearisation(np.log(z), dh_dmodes @ phi, R, exists)
+        return Linearisation(np.log(z), dh_dmodes @ phi, R, exists, y)
+
+    def _network_inputs(self, modes: Array, voltage_V: ArrayLike, temperature_degC: ArrayLike) -> Array:
+        context = (np.asarray(voltage_V, np.float64)[..., None], 1000.0 / _kelvin(temperature_degC))
+        return np.concatenate([modes @ self._select.T, *context], axis=-1)
 
     def _estimate(self, status: int, n_used: int = 0, nis: float = 0.0) -> StepOutput:
         """The bank's moments and readouts as they stand."""
@@ -225,6 +273,21 @@ def update(x_minus: Array, P_minus: Array, seen: Observations, line: Linearisati
         return refused
     log_det = 2 * float(np.log(np.diag(root)).sum())
     return Update(x, P, float(innovation @ innovation), log_det, len(used), sound=True)
+
+
+def _kelvin(temperature_degC: ArrayLike) -> Array:
+    """(...) -> (..., 1)."""
+    return np.asarray(temperature_degC, np.float64)[..., None] + ZERO_CELSIUS_K
+
+
+def _one_sigma(gradient: Array, P: Array) -> Array:
+    """Where the states' combination `gradient` (..., n) is uncertain, one standard deviation long: (..., n).
+
+    Zero where P (..., n, n) leaves it no variance.
+    """
+    direction = (P @ gradient[..., None])[..., 0]
+    variance = np.sum(gradient * direction, axis=-1, keepdims=True)
+    return np.asarray(np.where(variance > 0, direction / np.sqrt(np.where(variance > 0, variance, 1.0)), 0.0))
 
 
 def _normalised(log_weight: Array) -> Array:

@@ -41,7 +41,8 @@ class Ukf(Ekf):
         lines = [self.linearise(point, cycles, step.voltage_V, step.temperature_degC) for point in points]
         used = np.flatnonzero(seen.usable & np.all([line.exists for line in lines], axis=0))
         h = np.array([line.h for line in lines])[:, used]
-        return _condition(x, P, points, h, seen.z[used], lines[0].R[np.ix_(used, used)])
+        R = self.with_instrument_noise(lines[0], seen).R
+        return _condition(x, P, points, h, seen.z[used], R[np.ix_(used, used)])
 
 
 def _condition(x: Array, P: Array, points: Array, h: Array, z: Array, R: Array) -> Update:
