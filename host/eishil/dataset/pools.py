@@ -1,21 +1,23 @@
-"""Where blocks are made: in processes of this machine, or on the workers of a Dask cluster."""
+"""Where work that takes long is done: in processes of this machine, or on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import joblib
 
 from eishil.errors import EishilError
 from eishil.processes import tie_worker
 
-Task = Callable[[int], bytes]
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 CONNECT_TIMEOUT_s = 10.0
 
 
-def local(task: Task, numbers: Iterable[int], workers: int) -> Iterator[tuple[int, bytes]]:
-    """`task` of every number in `workers` processes, in the order in which they end."""
+def local(task: Callable[[Item], Made], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Made]]:
+    """Every item with its `task(item)`, from `workers` processes, in the order in which they end."""
     pool = joblib.Parallel(
         n_jobs=max(1, workers),
         backend="loky",
@@ -24,10 +26,10 @@ def local(task: Task, numbers: Iterable[int], workers: int) -> Iterator[tuple[in
         initializer=tie_worker,
         initargs=(os.getpid(),),
     )
-    return iter(pool(joblib.delayed(_numbered)(task, number) for number in numbers))
+    return iter(pool(joblib.delayed(_with_item)(task, item) for item in items))
 
 
-def cluster(task: Task, numbers: Sequence[int], address: str) -> Iterator[tuple[int, bytes]]:
+def cluster(task: Callable[[Item], Made], items: Sequence[Item], address: str) -> Iterator[tuple[Item, Made]]:
     """The same on a Dask cluster. A worker that dies loses nothing: others make what it was making.
 
     Raises
@@ -49,11 +51,11 @@ def cluster(task: Task, numbers: Sequence[int], address: str) -> Iterator[tuple[
             raise EishilError(f"--scheduler {address}: it has no workers; `dask worker {address}` starts one")
         # Nobody but the iterator holds the futures: the cluster forgets a result as soon as it is here.
         made = distributed.as_completed(
-            client.map(_numbered, [task] * len(numbers), list(numbers), pure=False), loop=client.loop
+            client.map(_with_item, [task] * len(items), list(items), pure=False), loop=client.loop
         )
         for future in made:
             yield future.result()
 
 
-def _numbered(task: Task, number: int) -> tuple[int, bytes]:
-    return number, task(number)
+def _with_item(task: Callable[[Item], Made], item: Item) -> tuple[Item, Made]:
+    return item, task(item)

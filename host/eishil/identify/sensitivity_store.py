@@ -9,27 +9,25 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from eishil.cell.ageing import LABEL_SOURCE
 from eishil.cell.impedance import ImpedanceSolver, solver
+from eishil.dataset import pools
 from eishil.dataset.cell_recipe import CellRecipe
 from eishil.dataset.states import has_porosity, solver_constants
 from eishil.dataset.tables import Dataset
 from eishil.errors import EishilError
 from eishil.files import sha256_file, write_atomic
 from eishil.identify.sensitivities import Sensitivities, sensitivities
-from eishil.processes import tie_worker
 from eishil.progress import Progress
 from eishil.versions import versions
 
@@ -92,23 +90,15 @@ def trajectory_sensitivities(
     return [_finished(task, life) for task, (_, life) in zip(tasks, trajectories, strict=True)]
 
 
-def _solve(cell: CellRecipe, tasks: list[_Task], frequency_Hz: Floats, workers: int) -> Iterator[Any]:
+def _solve(cell: CellRecipe, tasks: list[_Task], frequency_Hz: Floats, workers: int) -> Iterator[tuple[_Task, None]]:
     if not tasks:
         return iter(())
     constants = solver_constants(cell, pores_fill=any(has_porosity(task.samples) for task in tasks))
     built = solver(cell.parameter_set, cell.model, cell.points(), constants)
-    pool = joblib.Parallel(
-        n_jobs=max(1, workers),
-        backend="loky",
-        return_as="generator_unordered",
-        pre_dispatch="n_jobs",
-        initializer=tie_worker,
-        initargs=(os.getpid(),),
-    )
-    return iter(pool(joblib.delayed(_solve_one)(built, cell.parameter_set, task, frequency_Hz) for task in tasks))
+    return pools.local(partial(_solve_one, built, cell.parameter_set, frequency_Hz), tasks, workers)
 
 
-def _solve_one(built: ImpedanceSolver, parameter_set: str, task: _Task, frequency_Hz: Floats) -> None:
+def _solve_one(built: ImpedanceSolver, parameter_set: str, frequency_Hz: Floats, task: _Task) -> None:
     """Runs in a worker process: one trajectory, one file."""
     buffer = io.BytesIO()
     np.savez(buffer, **vars(sensitivities(built, parameter_set, task.samples, frequency_Hz)))
