@@ -22,7 +22,7 @@ from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE
 from eishil_bench.record.replay import replay
 from eishil_bench.runs.limits import load_limits
 from eishil_bench.runs.measure import judge, measure
-from eishil_bench.runs.run_table import TIMING
+from support.estimates import TIMING
 from support.fake_dut import FakeDevice
 from support.fake_image import FakeImage
 from support.random_models import random_estimator

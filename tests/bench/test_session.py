@@ -19,7 +19,7 @@ from eishil_bench.runs import run_table
 from eishil_bench.runs.limits import load_limits
 from eishil_bench.runs.measure import clock_of, judge, measure
 from eishil_bench.runs.stimulus import Trajectory, as_sent
-from support.estimates import untimed
+from support.estimates import TIMING, untimed
 from support.fake_dut import BUILD_ID, BadLine, FakeDevice
 from support.fake_image import FakeImage
 from support.random_models import random_estimator
@@ -103,7 +103,7 @@ def test_brief_replies_leave_out_the_covariance_and_nothing_else(estimator, cell
     assert brief.loc[~known, forecasts].isna().all(axis=None)
     assert brief.loc[known, forecasts].equals(full.loc[known, forecasts])
     assert run_table.with_covariance(brief).index.tolist() == np.flatnonzero(known).tolist()
-    rest = [name for name in full if name not in ("device_P", "device_modes_sigma", *forecasts, *run_table.TIMING)]
+    rest = [name for name in full if name not in ("device_P", "device_modes_sigma", *forecasts, *TIMING)]
     assert full[rest].equals(brief[rest])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from eishil.cell.mechanisms import PLATING, SEI_RATES, Mechanisms, Rates
 from eishil.cell.mesh import Mesh
-from eishil.cell.protocols import DST, PROTOCOL_IDS, PROTOCOLS, CellRating, Load, power_table
+from eishil.cell.protocols import DST, PROTOCOLS, CellRating, Load, power_table
 from eishil.cell.simulation import AgeingSetup, Conditions, Inventory, ageing_cell
 from eishil.cell.vehicle import Vehicle, battery_power_W, wltc_class3b_m_s
 from eishil.dataset import simulation_recipe
@@ -112,6 +112,6 @@ def test_rating_is_read_from_the_parameter_set() -> None:
 
 
 def test_recipes_name_exactly_the_protocols_and_mechanisms_that_there_are() -> None:
-    assert typing.get_args(simulation_recipe.ProtocolId) == PROTOCOL_IDS
+    assert typing.get_args(simulation_recipe.ProtocolId) == (*PROTOCOLS, "calendar_rest")
     assert typing.get_args(simulation_recipe.SeiLaw) == tuple(SEI_RATES)
     assert typing.get_args(simulation_recipe.PlatingLaw) == PLATING

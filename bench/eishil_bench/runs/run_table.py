@@ -29,7 +29,6 @@ from eishil_bench.link.session import DeviceStep
 from eishil_bench.runs.stimulus import HeldOutSpectrum, ReferenceStep
 
 SOH = 0  # position among the readouts
-TIMING = ("round_trip_us", "interval_us")  # what no second run repeats
 
 
 @dataclass(frozen=True)

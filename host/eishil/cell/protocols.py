@@ -122,4 +122,3 @@ PROTOCOLS: dict[str, Callable[[Load, CellRating], Any]] = {
     "dst": _dst,
     "wltp_class3b": _wltp,
 }
-PROTOCOL_IDS = (*PROTOCOLS, "calendar_rest")
