@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "commission.h"
+#include "cell.h"
 #include "device.h"
 #include "estimate.h"
 #include "snapshot.h"
@@ -19,7 +19,12 @@ typedef size_t (*handler_t)(dispatch_t *d, const request_t *request, reply_t *re
 static size_t answer_error(dispatch_t *d, uint8_t type, wire_status_t status, reply_t *reply)
 {
     reply->header.type = WIRE_ERROR_REPLY;
-    reply->body.error = (wire_error_reply_t){.status = (uint32_t)status, .type = type, .expected = d->expected};
+    reply->body.error = (wire_error_reply_t){
+        .status = (uint32_t)status,
+        .type = type,
+        .expected = d->expected,
+        .protocol_version = WIRE_PROTOCOL_VERSION,
+    };
     return sizeof reply->body.error;
 }
 
@@ -36,7 +41,7 @@ static const struct {
     {WIRE_RESTORE_REQUEST, sizeof(wire_restore_request_t), snapshot_answer_restore},
     {WIRE_BAUD_REQUEST, sizeof(wire_baud_request_t), device_answer_baud},
     {WIRE_BRIEF_STEP_REQUEST, sizeof(wire_brief_step_request_t), estimate_answer_brief_step},
-    {WIRE_COMMISSION_REQUEST, sizeof(wire_commission_request_t), commission_answer},
+    {WIRE_COMMISSION_REQUEST, sizeof(wire_commission_request_t), cell_answer_commission},
 };
 
 /* Fills the reply's body and may turn its type into an error. Returns the body's length. */
@@ -78,23 +83,27 @@ static void open_session(dispatch_t *d, const wire_header_t *hello)
     }
 }
 
-static void answer_hello_request(dispatch_t *d, const request_t *request, size_t body_bytes)
-{
-    const bool sound = body_bytes == sizeof(wire_hello_request_t);
-    if (sound) {
-        open_session(d, &request->header);
-    }
-    kept_reply_t *const out = begin_reply(d, &d->unkept, request);
-    out->length =
-        sizeof(wire_header_t) + (sound ? device_answer_hello(d, request, &out->reply)
-                                       : answer_error(d, WIRE_HELLO_REQUEST, WIRE_STATUS_BAD_LENGTH, &out->reply));
-    d->answer = out;
-}
-
 static void answer_refusal(dispatch_t *d, const request_t *request, wire_status_t status)
 {
     kept_reply_t *const out = begin_reply(d, &d->unkept, request);
     out->length = sizeof(wire_header_t) + answer_error(d, request->header.type, status, &out->reply);
+    d->answer = out;
+}
+
+/* A host of another protocol would make other numbers of all further replies. */
+static void answer_hello_request(dispatch_t *d, const request_t *request, size_t body_bytes)
+{
+    if (body_bytes != sizeof(wire_hello_request_t)) {
+        answer_refusal(d, request, WIRE_STATUS_BAD_LENGTH);
+        return;
+    }
+    if (request->body.hello.protocol_version != WIRE_PROTOCOL_VERSION) {
+        answer_refusal(d, request, WIRE_STATUS_OTHER_PROTOCOL);
+        return;
+    }
+    open_session(d, &request->header);
+    kept_reply_t *const out = begin_reply(d, &d->unkept, request);
+    out->length = sizeof(wire_header_t) + device_answer_hello(d, request, &out->reply);
     d->answer = out;
 }
 

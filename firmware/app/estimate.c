@@ -2,13 +2,12 @@
 
 #include <string.h>
 
-#include "commission.h"
+#include "cell.h"
 #include "finite.h"
 #include "integrity.h"
 #include "nn.h"
 #include "port.h"
 
-_Static_assert(sizeof(wire_brief_step_request_t) == sizeof(wire_step_request_t), "the same spectrum");
 _Static_assert(offsetof(wire_brief_step_reply_t, state_sigma) == offsetof(wire_step_reply_t, covariance),
                "one verdict");
 _Static_assert(ESTIMATOR_REJECTED_COVARIANCE == (int)WIRE_STATUS_REJECTED_COVARIANCE, "one enum");
@@ -20,7 +19,7 @@ size_t estimate_answer_init(dispatch_t *d, const request_t *request, reply_t *re
     d->restored = 0;
     d->initialised = integrity_verify_model(&eishil_model);
     if (d->initialised) {
-        estimator_init(&d->estimator, commission_model(d));
+        estimator_init(&d->estimator, cell_model(d));
     }
     reply->body.init.status = d->initialised ? WIRE_STATUS_OK : WIRE_STATUS_MODEL_CORRUPTED;
     return sizeof reply->body.init;
@@ -40,22 +39,14 @@ static void write_estimate(wire_step_reply_t *out, const estimator_output_t *est
  * several requests are in flight the host learns from `interrupts` that the count is not the step's alone. */
 size_t estimate_answer_step(dispatch_t *d, const request_t *request, reply_t *reply)
 {
-    const wire_step_request_t *in = &request->body.step;
     wire_step_reply_t *out = &reply->body.step;
     if (!d->initialised) {
         out->status = WIRE_STATUS_NOT_INITIALISED;
         return sizeof *out;
     }
-    estimator_input_t input = {
-        .elapsed_cycles = in->elapsed_cycles,
-        .voltage_V = in->voltage_V,
-        .temperature_degC = in->temperature_degC,
-        .valid_mask = in->valid_mask,
-        .z_real_ohm = in->z_real_ohm,
-        .z_imag_ohm = in->z_imag_ohm,
-    };
-    const model_t *const model = commission_model(d);
-    commission_correct(d, &input);
+    estimator_input_t input = cell_spectrum(request);
+    const model_t *const model = cell_model(d);
+    cell_correct(d, &input);
     const uint32_t interrupts = port_interrupts();
     const uint32_t start = port_count();
     const estimator_status_t status = estimator_step(&d->estimator, model, &d->work, &input, &d->estimate);

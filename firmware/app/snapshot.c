@@ -15,7 +15,7 @@ size_t snapshot_answer(dispatch_t *d, const request_t *request, reply_t *reply)
     out->filter = filter;
     out->steps = d->estimator.steps;
     out->cycles = (float)d->estimator.cycles;
-    out->outliers = d->estimator.gate.outliers;
+    out->outliers_in_row = d->estimator.gate.outliers;
     out->probation = d->estimator.gate.probation;
     out->log_weight = (float)d->estimator.log_weight[filter];
     for (unsigned i = 0; i < WIRE_N_STATES; i++) {
@@ -64,7 +64,7 @@ static wire_status_t restore_filter(dispatch_t *d, const wire_restore_request_t 
     e->log_weight[in->filter] = in->log_weight;
     e->cycles = in->cycles;
     e->steps = in->steps;
-    e->gate = (gate_t){.outliers = in->outliers, .probation = in->probation};
+    e->gate = (gate_t){.outliers = in->outliers_in_row, .probation = in->probation};
     d->restored++;
     d->initialised = d->restored == MODEL_N_PRIORS;
     return WIRE_STATUS_OK;

@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_PROTOCOL_VERSION 2U
+#define WIRE_PROTOCOL_VERSION 3U
 #define WIRE_REPLY_BIT 0x80U
 /* First 8 bytes of the SHA-256 over the table. */
-#define WIRE_DIGEST {0xc6, 0x88, 0xc9, 0xb7, 0x4f, 0x4a, 0x33, 0x21}
+#define WIRE_DIGEST {0x32, 0xd5, 0x9e, 0xdb, 0xbf, 0x28, 0x4a, 0x09}
 
 #define WIRE_N_STATES 12U
 #define WIRE_N_COVARIANCE 78U
@@ -62,6 +62,7 @@ typedef enum {
     WIRE_STATUS_NO_SESSION = 8,
     WIRE_STATUS_OUT_OF_ORDER = 9,
     WIRE_STATUS_OUTLIER = 10,
+    WIRE_STATUS_OTHER_PROTOCOL = 11,
 } wire_status_t;
 
 typedef enum {
@@ -90,7 +91,7 @@ _Static_assert(offsetof(wire_header_t, session) == 4U, "wire_header_t is padded"
 
 /* Who are you? Opens the session of its header, unless that one is open already. Works whatever the model. */
 typedef struct {
-    uint32_t protocol_version;
+    uint32_t protocol_version; /* of the host; a device of another one answers OTHER_PROTOCOL */
 } wire_hello_request_t;
 _Static_assert(sizeof(wire_hello_request_t) == 4U, "wire_hello_request_t is padded");
 _Static_assert(offsetof(wire_hello_request_t, protocol_version) == 0U, "wire_hello_request_t is padded");
@@ -184,7 +185,7 @@ typedef struct {
     uint32_t framing_errors; /* COBS, length or overlong frames */
     uint32_t overruns; /* bytes lost before the frame decoder */
     uint32_t steps_rejected;
-    uint32_t outliers; /* spectra that were not believed */
+    uint32_t outliers; /* spectra that were not believed, in all */
     uint32_t fault; /* enum fault */
     uint32_t fault_count;
     uint32_t fault_address; /* program counter where known, else 0 */
@@ -205,7 +206,7 @@ typedef struct {
     uint32_t status; /* enum status */
     uint32_t filter; /* of the bank, from 0 */
     uint32_t steps; /* spectra taken since init, outliers among them */
-    uint32_t outliers; /* left out in a row */
+    uint32_t outliers_in_row; /* spectra that were not believed, up to the last one */
     uint32_t probation; /* plausible spectra until the innovation gate is armed */
     float cycles; /* equivalent full cycles since init */
     float log_weight; /* of this filter */
@@ -219,7 +220,7 @@ _Static_assert(offsetof(wire_snapshot_reply_t, covariance) == 76U, "wire_snapsho
 typedef struct {
     uint32_t filter; /* of the bank, from 0 */
     uint32_t steps; /* spectra taken since init, outliers among them */
-    uint32_t outliers; /* left out in a row */
+    uint32_t outliers_in_row; /* spectra that were not believed, up to the last one */
     uint32_t probation; /* plausible spectra until the innovation gate is armed */
     float cycles; /* equivalent full cycles since init */
     float log_weight; /* of this filter */
@@ -275,18 +276,18 @@ typedef struct {
 _Static_assert(sizeof(wire_brief_step_reply_t) == 128U, "wire_brief_step_reply_t is padded");
 _Static_assert(offsetof(wire_brief_step_reply_t, readout_sigma) == 124U, "wire_brief_step_reply_t is padded");
 
-/* The cell's own constants. CLEAR, ADD for each spectrum of the fresh cell, FINISH, then init. Lost at a reset. */
+/* The cell's own constants. CLEAR, ADD for each spectrum of the fresh cell, FINISH, then init. Lost at a reset. A fresh cell has no history: elapsed_cycles plays no part, but is looked at like every field of a spectrum. */
 typedef struct {
-    uint32_t action; /* enum commissioning */
     float elapsed_cycles; /* equivalent full cycles since the last spectrum; 0 for the first */
     float voltage_V; /* measured at rest */
     float temperature_degC;
     uint32_t valid_mask; /* bit k: the point at frequency k was measured */
     float z_real_ohm[WIRE_N_FREQUENCIES];
     float z_imag_ohm[WIRE_N_FREQUENCIES]; /* capacitive is negative */
+    uint32_t action; /* enum commissioning */
 } wire_commission_request_t;
 _Static_assert(sizeof(wire_commission_request_t) == 108U, "wire_commission_request_t is padded");
-_Static_assert(offsetof(wire_commission_request_t, z_imag_ohm) == 64U, "wire_commission_request_t is padded");
+_Static_assert(offsetof(wire_commission_request_t, action) == 104U, "wire_commission_request_t is padded");
 
 typedef struct {
     uint32_t status; /* enum status */
@@ -297,12 +298,14 @@ typedef struct {
 _Static_assert(sizeof(wire_commission_reply_t) == 184U, "wire_commission_reply_t is padded");
 _Static_assert(offsetof(wire_commission_reply_t, variance) == 96U, "wire_commission_reply_t is padded");
 
+/* This message, the header and hello_request stay as they are in every version, so that any two sides can part. */
 typedef struct {
     uint32_t status; /* enum status */
     uint32_t type; /* of the request */
     uint32_t expected; /* sequence number of the request that is applied next */
+    uint32_t protocol_version; /* of the device */
 } wire_error_reply_t;
-_Static_assert(sizeof(wire_error_reply_t) == 12U, "wire_error_reply_t is padded");
-_Static_assert(offsetof(wire_error_reply_t, expected) == 8U, "wire_error_reply_t is padded");
+_Static_assert(sizeof(wire_error_reply_t) == 16U, "wire_error_reply_t is padded");
+_Static_assert(offsetof(wire_error_reply_t, protocol_version) == 12U, "wire_error_reply_t is padded");
 
 #endif

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 REPLY_BIT = 0x80
 FRAME_DELIMITER = 0x00
 
@@ -54,7 +54,7 @@ ENUMS: dict[str, dict[str, int]] = {
     "counter": {"NONE": 0, "DWT": 1, "TIM2": 2},
     # Verdict of a request. OUTLIER: the spectrum was not believed, and the estimate is the prediction. After anything
     # but that, OK and POINTS_SKIPPED the estimator's state is unchanged. NO_SESSION and OUT_OF_ORDER come in an
-    # error_reply: the request was not looked at.
+    # error_reply: the request was not looked at. So does OTHER_PROTOCOL, the answer to a hello of another version.
     "status": {
         "OK": 0,
         "POINTS_SKIPPED": 1,
@@ -67,6 +67,7 @@ ENUMS: dict[str, dict[str, int]] = {
         "NO_SESSION": 8,
         "OUT_OF_ORDER": 9,
         "OUTLIER": 10,
+        "OTHER_PROTOCOL": 11,
     },
     # What a commission_request does: forget what was learned; add a spectrum of the fresh cell; learn from those added.
     "commissioning": {"CLEAR": 0, "ADD": 1, "FINISH": 2},
@@ -90,7 +91,7 @@ HEADER = Message(
 SNAPSHOT = (
     Field("filter", "u4", 1, "of the bank, from 0"),
     Field("steps", "u4", 1, "spectra taken since init, outliers among them"),
-    Field("outliers", "u4", 1, "left out in a row"),
+    Field("outliers_in_row", "u4", 1, "spectra that were not believed, up to the last one"),
     Field("probation", "u4", 1, "plausible spectra until the innovation gate is armed"),
     Field("cycles", "f4", 1, "equivalent full cycles since init"),
     Field("log_weight", "f4", 1, "of this filter"),
@@ -126,7 +127,7 @@ MESSAGES: tuple[Message, ...] = (
     Message(
         "hello_request",
         0x01,
-        (Field("protocol_version", "u4"),),
+        (Field("protocol_version", "u4", 1, "of the host; a device of another one answers OTHER_PROTOCOL"),),
         "Who are you? Opens the session of its header, unless that one is open already. Works whatever the model.",
     ),
     Message(
@@ -185,7 +186,7 @@ MESSAGES: tuple[Message, ...] = (
             Field("framing_errors", "u4", 1, "COBS, length or overlong frames"),
             Field("overruns", "u4", 1, "bytes lost before the frame decoder"),
             Field("steps_rejected", "u4"),
-            Field("outliers", "u4", 1, "spectra that were not believed"),
+            Field("outliers", "u4", 1, "spectra that were not believed, in all"),
             Field("fault", "u4", 1, "enum fault"),
             Field("fault_count", "u4"),
             Field("fault_address", "u4", 1, "program counter where known, else 0"),
@@ -232,8 +233,9 @@ MESSAGES: tuple[Message, ...] = (
     Message(
         "commission_request",
         0x0A,
-        (Field("action", "u4", 1, "enum commissioning"), *_SPECTRUM),
-        "The cell's own constants. CLEAR, ADD for each spectrum of the fresh cell, FINISH, then init. Lost at a reset.",
+        (*_SPECTRUM, Field("action", "u4", 1, "enum commissioning")),
+        "The cell's own constants. CLEAR, ADD for each spectrum of the fresh cell, FINISH, then init. Lost at a reset. "
+        "A fresh cell has no history: elapsed_cycles plays no part, but is looked at like every field of a spectrum.",
     ),
     Message(
         "commission_reply",
@@ -252,12 +254,13 @@ MESSAGES: tuple[Message, ...] = (
             Field("status", "u4", 1, "enum status"),
             Field("type", "u4", 1, "of the request"),
             Field("expected", "u4", 1, "sequence number of the request that is applied next"),
+            Field("protocol_version", "u4", 1, "of the device"),
         ),
+        "This message, the header and hello_request stay as they are in every version, so that any two sides can part.",
     ),
 )
 
 BY_NAME = {message.name: message for message in (HEADER, *MESSAGES)}
-BY_CODE = {message.code: message for message in MESSAGES}
 
 
 def dimensions(n_states: int, n_frequencies: int, n_inputs: int, n_readouts: int) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from eishil import wire
 from eishil.errors import SilenceError
 from eishil_bench.link.exchange import Link
 from eishil_bench.link.session import Session, stream
@@ -72,7 +73,7 @@ def steady(device):
 def test_highest_rate_that_works(estimator, possible, cable_Bd, expected):
     device = RatedDevice(estimator[0], possible, cable_Bd)
     link = steady(device)
-    link.exchange("hello", protocol_version=2)
+    link.exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
     assert link.raise_rate() == expected
     assert device.host_Bd == device.device_Bd == expected
     assert link.exchange("init")["status"] == 0

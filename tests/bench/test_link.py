@@ -85,19 +85,31 @@ def test_request_bytes_are_those_of_the_wire_table(model):
     sent, answer = [], device.write
     device.write = lambda data: (sent.append(data), answer(data) if len(sent) == 1 else None)
     link = Link(device, model.dimensions(), waits_s=(0.001, 0.001), new_session=lambda: 0xC0FFEE)
-    link.exchange("hello")
+    link.exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
     with pytest.raises(SilenceError):
         link.exchange("init")
-    hello = frame(struct.pack("<BBHII", 1, 0, 0, 0xC0FFEE, 0))
+    hello = frame(struct.pack("<BBHII", 1, 0, 0, 0xC0FFEE, wire.PROTOCOL_VERSION))
     init = frame(struct.pack("<BBHII", 2, 1, 1, 0xC0FFEE, 0))
     assert sent == [b"\0" + hello, init, b"\0" + init]
+
+
+@pytest.mark.parametrize("sessions", [0, 3])
+def test_device_of_another_protocol_is_named_with_both_versions(model, sessions):
+    """Also where it is in a session of its own: the header of its refusal has that one's epoch."""
+    device = FakeDevice(model)
+    for _ in range(sessions):
+        Link(device, model.dimensions()).exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
+    device.protocol_version = 77
+    version = wire.PROTOCOL_VERSION
+    with pytest.raises(TargetError, match=rf"fake speaks protocol version 77, but this bench speaks {version}; `eish"):
+        Session(device, model).hello()
 
 
 def test_silent_device_is_given_up_at_the_deadline_in_one_sentence(model):
     link = Link(SilentDevice(), model.dimensions(), hello_waits_s=(0.05, 0.05, 0.1))
     started_s = time.monotonic()
     with pytest.raises(TargetError, match=r"mute did not answer hello within 0\.2 s \(3 attempts\): 0 damaged"):
-        link.exchange("hello", protocol_version=1)
+        link.exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
     assert time.monotonic() - started_s >= 0.2
     assert (link.statistics.retries, link.statistics.lost, link.statistics.frames) == (0, 1, 0)
 
@@ -136,7 +148,7 @@ def test_reply_with_a_wrong_header_or_length_is_stray(model, payload):
     device = FakeDevice(model)
     honest = device._answer
     link = Link(device, model.dimensions(), waits_s=QUICK_s, new_session=lambda: 7)
-    link.exchange("hello")
+    link.exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
     answers = [payload]
     device._answer = lambda request: answers.pop() if answers else honest(request)
     assert link.exchange("init")["status"] == 0
@@ -155,7 +167,7 @@ def test_refusal_by_the_device_is_told_by_name(model):
 def test_sequence_numbers_wrap(model):
     device = FakeDevice(model)
     link = Link(device, model.dimensions(), window=4)
-    link.exchange("hello")
+    link.exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
     link._at.next_sequence = device._expected = 0xFFFD
     assert [int(reply["status"]) for reply in link.exchange_all([("init", {})] * 9)] == [0] * 9
     assert link._at.next_sequence == 6 and link.statistics.stray == link.statistics.retries == 0
@@ -255,7 +267,7 @@ def test_late_hello_does_not_rewind_the_session_that_it_opened(model):
     sent, honest = [], device.write
     device.write = lambda data: (sent.append(data), honest(data))
     link = Link(device, model.dimensions())
-    link.exchange("hello")
+    link.exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
     link.exchange("init")
     honest(sent[0])
     assert link.exchange("init")["status"] == 0
@@ -267,8 +279,8 @@ def test_late_hello_of_an_older_session_ends_the_younger_one(model):
     sent, honest = [], device.write
     device.write = lambda data: (sent.append(data), honest(data))
     link = Link(device, model.dimensions())
-    link.exchange("hello")
-    link.exchange("hello")
+    link.exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
+    link.exchange("hello", protocol_version=wire.PROTOCOL_VERSION)
     honest(sent[0])
     with pytest.raises(SessionLostError, match="fake does not know this session any more"):
         link.exchange("init")

@@ -11,7 +11,7 @@ import pytest
 
 from eishil import wire
 from eishil.ccore import FLAGS, REPOSITORY, WARNINGS
-from support.line import frame
+from support.line import frame, message_of
 
 FIRMWARE = REPOSITORY / "firmware"
 SLOW_Bd, FAST_Bd = 115_200, 921_600
@@ -73,7 +73,7 @@ LOST = at(SLOW_Bd, frame(bytes(24)))  # at another rate than the device's
 
 def told(replies: list[tuple[int, bytes]]) -> list[tuple[int, str, int]]:
     """Rate, name and sequence number of each reply."""
-    return [(rate, wire.BY_CODE[reply[0]].name, struct.unpack_from("<H", reply, 2)[0]) for rate, reply in replies]
+    return [(rate, message_of(reply).name, struct.unpack_from("<H", reply, 2)[0]) for rate, reply in replies]
 
 
 def test_rate_changes_behind_the_reply_and_stays_while_frames_come(talk: Talk) -> None:

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eishil import wire
+from eishil.errors import TargetError
 from eishil.model import Model
 from eishil_bench.dut import open_dut
 from eishil_bench.firmware.build import FirmwareImage
+from eishil_bench.link.exchange import Link
 from support.line import Line, frame
 
 STATUS = wire.ENUMS["status"]
@@ -111,6 +113,14 @@ def test_late_hello_does_not_rewind_its_session(line: Line) -> None:
     again = line.exchange(line.request("hello", 0, protocol_version=wire.PROTOCOL_VERSION))
     assert again["sessions"] == first["sessions"]
     assert line.exchange(line.step(3))["steps"] == 2
+
+
+@pytest.mark.parametrize("version", [wire.PROTOCOL_VERSION - 1, wire.PROTOCOL_VERSION + 1])
+def test_host_of_another_protocol_is_refused_and_opens_no_session(line: Line, version: int) -> None:
+    line.exchange(line.request("init", 1))
+    with pytest.raises(TargetError, match=rf"^\S+ speaks protocol version {wire.PROTOCOL_VERSION}, but this bench"):
+        Link(line.dut, line.sizes).exchange("hello", protocol_version=version)
+    assert line.exchange(line.step(2))["steps"] == 1
 
 
 def test_sequence_numbers_wrap(line: Line) -> None:

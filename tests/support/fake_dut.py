@@ -65,6 +65,7 @@ class FakeDevice:
 
     name = "fake"
     kind = "native"
+    protocol_version = wire.PROTOCOL_VERSION
 
     def __init__(
         self,
@@ -126,6 +127,8 @@ class FakeDevice:
         self.frames += 1
         code, epoch, sequence, session = struct.unpack_from("<BBHI", payload)
         if code == wire.BY_NAME["hello_request"].code:
+            if struct.unpack_from("<I", payload, 8)[0] != self.protocol_version:
+                return self._error(payload, "OTHER_PROTOCOL")
             if self._sessions == 0 or session != self._session:
                 self._sessions += 1
                 self._session, self._expected, self._kept = session, (sequence + 1) % 0x10000, {}
@@ -142,7 +145,7 @@ class FakeDevice:
         return reply
 
     def _apply(self, payload: bytes) -> bytes:
-        message = wire.BY_CODE.get(payload[0])
+        message = next((message for message in wire.MESSAGES if message.code == payload[0]), None)
         if message is None:
             return self._error(payload, "UNKNOWN_MESSAGE")
         dtype = wire.dtype(message, self.sizes)
@@ -154,6 +157,7 @@ class FakeDevice:
 
     def _error(self, payload: bytes, status: str) -> bytes:
         fields = {"status": wire.ENUMS["status"][status], "type": payload[0], "expected": self._expected}
+        fields["protocol_version"] = self.protocol_version
         return self._reply(payload, 0xFF, "error_reply", fields)
 
     def _reply(self, payload: bytes, code: int, name: str, fields: Mapping[str, object]) -> bytes:

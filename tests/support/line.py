@@ -22,6 +22,11 @@ def frame(payload: bytes) -> bytes:
     return cobs.encode(payload + struct.pack("<I", zlib.crc32(payload))) + b"\0"
 
 
+def message_of(payload: bytes) -> wire.Message:
+    """Which message a payload is."""
+    return next(message for message in wire.MESSAGES if message.code == payload[0])
+
+
 class Line:
     """One device and the model it carries."""
 
@@ -71,7 +76,7 @@ class Line:
 
     def body(self, reply: bytes, payload: bytes, check: bool = True) -> np.void:
         assert not check or reply[2:8] == payload[2:8], "sequence number and session are the request's"
-        return np.frombuffer(reply[8:], wire.dtype(wire.BY_CODE[reply[0]], self.sizes))[0]
+        return np.frombuffer(reply[8:], wire.dtype(message_of(reply), self.sizes))[0]
 
     def hello(self, sequence: int = 0) -> np.void:
         """Open a session, whose next request is `sequence` + 1; ask until the device listens: earlier bytes are lost.

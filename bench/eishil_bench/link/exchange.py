@@ -246,6 +246,11 @@ class Link:
         status = int(error["status"])
         if status == _STATUS["NO_SESSION"]:
             self._lose("does not know this session any more: it was reset, or another host talks to it")
+        if status == _STATUS["OTHER_PROTOCOL"]:
+            raise TargetError(
+                f"{self.name} speaks protocol version {error['protocol_version']}, but this bench speaks "
+                f"{wire.PROTOCOL_VERSION}; `eishil flash RECIPE --target {self.name}` puts what was built onto it"
+            )
         if epoch != self._at.epoch:
             self._stray += 1
         elif status == _STATUS["OUT_OF_ORDER"]:
