@@ -29,20 +29,22 @@ static __attribute__((noinline)) void add_observations(commissioning_t *c, const
 {
     bool used[M];
     real_t h[M];
-    real_t std[INFORMATION_N_CONTEXTS];
-    real_t context[INFORMATION_N_CONTEXTS];
+    real_t std[MODEL_N_CONTEXTS];
+    real_t context[MODEL_N_CONTEXTS];
     for (unsigned i = 0; i < M; i++) {
         used[i] = fmath_is_positive(z[i]);
     }
     observation_expect(model, network, modes, 0, used, h, 1);
     observation_context_std(model, conditions, std);
-    network_row_t row = network_first_row(&model->network, network);
+    network_row_t row = network_first_row(model, network);
     for (unsigned i = 0; i < M; i++, network_next_row(&row)) {
         if (used[i]) {
-            observation_weigh_context(&row, h[i], std, context);
-            add_difference(&c->observation[i], fmath_log(z[i]) - h[i],
-                           REAL(1) / model->observable[i].inverse_variance + context[0] * context[0] +
-                               context[1] * context[1]);
+            observation_weigh_context(&row, conditions, h[i], std, context);
+            real_t variance = REAL(1) / model->observable[i].inverse_variance;
+            for (unsigned k = 0; k < MODEL_N_CONTEXTS; k++) {
+                variance += context[k] * context[k];
+            }
+            add_difference(&c->observation[i], fmath_log(z[i]) - h[i], variance);
         }
     }
 }

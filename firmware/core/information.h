@@ -7,8 +7,8 @@
 
 #include "model.h"
 
-/* Errors of voltage and temperature come first. */
-#define INFORMATION_N_CONTEXTS 2U
+/* Errors of the context come first. */
+#define INFORMATION_N_CONTEXTS MODEL_N_CONTEXTS
 #define INFORMATION_N          (INFORMATION_N_CONTEXTS + MODEL_N_CHANNELS)
 
 /* One observation, linearised: gradient g by the channels times a factor f, and with its own variance v,

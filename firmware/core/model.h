@@ -13,14 +13,18 @@
 
 #define MODEL_N_OBSERVATIONS (2U * MODEL_N_FREQUENCIES)
 #define MODEL_N_COVARIANCE   (MODEL_N_STATES * (MODEL_N_STATES + 1U) / 2U)
+/* Errors of the context that all observations share: of voltage and temperature; of temperature alone where the network
+ * has no tangents by them. */
+#define MODEL_N_CONTEXTS (2U - (MODEL_N_INPUTS - MODEL_N_TANGENTS) / 2U)
 
 /* Four of the first layer's units, in the order in which nn_kernel.h reads them: half-words, the even input or unit in the
- * low half. Tangents by the last two inputs, voltage and temperature, come first. Zeros fill up what is missing. */
+ * low half. Tangents by the last two inputs, voltage and temperature, come first where there are any (MODEL_N_TANGENTS).
+ * Zeros fill up what is missing. */
 typedef struct {
     int32_t bias[4];
     uint32_t weight[(MODEL_N_INPUTS + 1U) / 2U][4]; /* [pair of inputs][unit] */
     int32_t multiplier[4];
-    uint32_t tangent[(MODEL_N_INPUTS + 1U) / 2U][2][2]; /* [pair of tangents][pair of units][tangent of the pair] */
+    uint32_t tangent[(MODEL_N_TANGENTS + 1U) / 2U][2][2]; /* [pair of tangents][pair of units][tangent of the pair] */
 } nn_first_t;
 
 /* A layer after the first one, in fours of rows, in the order in which nn_kernel.h reads it. weight has the int8 weights
@@ -101,6 +105,13 @@ typedef struct {
     float series_scale;
 } observable_t;
 
+/* Without the network's tangents by voltage and temperature: dy / d(1000/T) = offset + slope * 1000/T of one output, in
+ * units of its jacobian_scale. */
+typedef struct {
+    float offset;
+    float slope;
+} temperature_effect_t;
+
 /* When a spectrum is left out. */
 typedef struct {
     float exponent; /* -ln of the probability that a true spectrum is */
@@ -128,7 +139,8 @@ typedef struct {
     const float *trajectory_mean; /* [n_nodes][n_modes] */
     const float *trajectory_phi;  /* [n_nodes][n_modes][n_states] */
     const prior_t *prior;
-    const observable_t *observable; /* [n_observations] */
+    const observable_t *observable;                 /* [n_observations] */
+    const temperature_effect_t *temperature_effect; /* [n_observations], or NULL where the network has the tangents */
     float voltage_std_V;
     float temperature_std_K;
     gate_settings_t gate; /* with MODEL_HAS_GATE */

@@ -25,12 +25,12 @@ static void multiply(const network_layer_t *layer, const real_t *in, real_t *out
     }
 }
 
-static void multiply_tangents(const network_layer_t *layer, const real_t (*in)[MODEL_N_INPUTS],
-                              real_t (*out)[MODEL_N_INPUTS])
+static void multiply_tangents(const network_layer_t *layer, const real_t (*in)[MODEL_N_TANGENTS],
+                              real_t (*out)[MODEL_N_TANGENTS])
 {
     for (unsigned i = 0; i < layer->n_out; i++) {
         const real_t *weight = layer->weight + i * layer->n_in;
-        for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
+        for (unsigned c = 0; c < MODEL_N_TANGENTS; c++) {
             real_t sum = REAL(0);
             for (unsigned j = 0; j < layer->n_in; j++) {
                 sum += weight[j] * in[j][c];
@@ -40,12 +40,12 @@ static void multiply_tangents(const network_layer_t *layer, const real_t (*in)[M
     }
 }
 
-static void activate(const network_layer_t *layer, real_t *activation, real_t (*tangent)[MODEL_N_INPUTS])
+static void activate(const network_layer_t *layer, real_t *activation, real_t (*tangent)[MODEL_N_TANGENTS])
 {
     for (unsigned i = 0; i < layer->n_out; i++) {
         activation[i] = fmath_tanh(activation[i]);
         const real_t slope = REAL(1) - activation[i] * activation[i];
-        for (unsigned c = 0; tangent != NULL && c < MODEL_N_INPUTS; c++) {
+        for (unsigned c = 0; tangent != NULL && c < MODEL_N_TANGENTS; c++) {
             tangent[i][c] *= slope;
         }
     }
@@ -58,22 +58,24 @@ static void evaluate(const network_input_t *input, bool with_jacobian, unsigned 
     memset(work->tangent[0], 0, sizeof work->tangent[0]);
     for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
         work->activation[0][c] = input[c];
+    }
+    for (unsigned c = 0; c < MODEL_N_TANGENTS; c++) {
         work->tangent[0][c][c] = network->input_scale[c];
     }
     for (unsigned l = 0; l < network->n_layers; l++, at = 1U - at) {
         const network_layer_t *layer = &network->layer[l];
         real_t *out = work->activation[1U - at];
-        real_t(*tangent)[MODEL_N_INPUTS] = work->tangent[1U - at];
+        real_t(*tangent)[MODEL_N_TANGENTS] = work->tangent[1U - at];
         multiply(layer, work->activation[at], out);
         if (with_jacobian) {
-            multiply_tangents(layer, (const real_t(*)[MODEL_N_INPUTS])work->tangent[at], tangent);
+            multiply_tangents(layer, (const real_t(*)[MODEL_N_TANGENTS])work->tangent[at], tangent);
         }
         if (l + 1U < network->n_layers) {
             activate(layer, out, with_jacobian ? tangent : NULL);
         }
     }
     memcpy(work->output[column], work->activation[at], sizeof work->output[column]);
-    work->jacobian = (const real_t(*)[MODEL_N_INPUTS])work->tangent[at];
+    work->jacobian = (const real_t(*)[MODEL_N_TANGENTS])work->tangent[at];
 }
 
 void network_evaluate(const nn_t *nn, const network_input_t *input, network_work_t *work)

@@ -31,8 +31,8 @@ typedef struct {
     nn_work_t integer; /* for whoever asks for the integer network */
     real_t output[NN_BATCH][MODEL_N_OBSERVATIONS];
     real_t activation[2][MODEL_MAX_ROWS];
-    real_t tangent[2][MODEL_MAX_ROWS][MODEL_N_INPUTS];
-    const real_t (*jacobian)[MODEL_N_INPUTS];
+    real_t tangent[2][MODEL_MAX_ROWS][MODEL_N_TANGENTS];
+    const real_t (*jacobian)[MODEL_N_TANGENTS];
 } network_work_t;
 
 #else
@@ -78,20 +78,19 @@ typedef struct {
     const real_t *output;
     const real_t *gradient;
 #else
-    const nn_output_t *output;
     const int32_t *sum; /* of the output, then of its derivatives */
 #endif
+    const nn_output_t *quantised;
+    const temperature_effect_t *effect;
 } network_row_t;
 
-static inline network_row_t network_first_row(const nn_t *nn, const network_work_t *work)
+static inline network_row_t network_first_row(const model_t *model, const network_work_t *work)
 {
-    network_row_t row;
+    network_row_t row = {.quantised = model->network.output, .effect = model->temperature_effect};
 #if defined(NETWORK_IS_REAL)
-    (void)nn;
     row.output = work->output[0];
     row.gradient = work->jacobian[0];
 #else
-    row.output = nn->output;
     row.sum = work->integer.sum.row[0];
 #endif
     return row;
@@ -99,9 +98,11 @@ static inline network_row_t network_first_row(const nn_t *nn, const network_work
 
 static inline void network_next_row(network_row_t *row)
 {
-    row->output++;
+    row->quantised++;
+    row->effect += MODEL_N_TANGENTS < MODEL_N_INPUTS ? 1 : 0;
 #if defined(NETWORK_IS_REAL)
-    row->gradient += MODEL_N_INPUTS;
+    row->output += 1;
+    row->gradient += MODEL_N_TANGENTS;
 #else
     row->sum += NN_STRIDE;
 #endif
@@ -113,20 +114,53 @@ static inline real_t network_row_output(const network_row_t *row)
     return *row->output;
 #else
     real_t scale_offset[2];
-    block_load(&row->output->scale, 2, scale_offset);
+    block_load(&row->quantised->scale, 2, scale_offset);
     return (real_t)row->sum[0] * scale_offset[0] + scale_offset[1];
 #endif
 }
 
-/* Derivatives by the inputs [n_inputs], voltage and temperature first, without the row's and the columns' scales. */
-static inline void network_row_gradient(const network_row_t *row, real_t *gradient)
+/* Derivative by 1000/T where the network has no tangents by voltage and temperature, without the row's scale. */
+static inline real_t network_row_temperature_effect(const network_row_t *row, real_t inverse_temperature)
 {
+    real_t offset_slope[2];
+    block_load(&row->effect->offset, 2, offset_slope);
+    const real_t effect = real_add_product(offset_slope[0], offset_slope[1], inverse_temperature);
 #if defined(NETWORK_IS_REAL)
-    for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
+    return effect * row->quantised->jacobian_scale;
+#else
+    return effect;
+#endif
+}
+
+/* Derivatives by what the context's errors are of [MODEL_N_CONTEXTS], without the row's and the columns' scales;
+ * inverse_temperature is 1000/T in 1/K. */
+static inline void network_row_context(const network_row_t *row, real_t inverse_temperature, real_t *gradient)
+{
+    if (MODEL_N_TANGENTS < MODEL_N_INPUTS) {
+        gradient[0] = network_row_temperature_effect(row, inverse_temperature);
+        return;
+    }
+#if defined(NETWORK_IS_REAL)
+    for (unsigned c = 0; c < MODEL_N_CONTEXTS; c++) {
+        gradient[c] = row->gradient[MODEL_N_INPUTS - 2U + c];
+    }
+#else
+    block_load_integers(row->sum + 1, MODEL_N_CONTEXTS, gradient);
+#endif
+}
+
+/* The same, and then by the other inputs. */
+static inline void network_row_gradient(const network_row_t *row, real_t inverse_temperature, real_t *gradient)
+{
+    if (MODEL_N_TANGENTS < MODEL_N_INPUTS) {
+        *gradient++ = network_row_temperature_effect(row, inverse_temperature);
+    }
+#if defined(NETWORK_IS_REAL)
+    for (unsigned c = 0; c < MODEL_N_TANGENTS; c++) {
         gradient[NN_TANGENT(c)] = row->gradient[c];
     }
 #else
-    block_load_integers(row->sum + 1, MODEL_N_INPUTS, gradient);
+    block_load_integers(row->sum + 1, MODEL_N_TANGENTS, gradient);
 #endif
 }
 
@@ -136,7 +170,7 @@ static inline real_t network_row_scale(const network_row_t *row)
     (void)row;
     return REAL(1);
 #else
-    return row->output->jacobian_scale;
+    return row->quantised->jacobian_scale;
 #endif
 }
 

@@ -51,13 +51,13 @@ inline int32_t nn_accumulator(const nn_t *nn, const nn_work_t *work, unsigned i,
 }
 
 /* Derivatives stand in the order in which information.h wants them: by the last two inputs, voltage and temperature,
- * first. */
-#define NN_TANGENT(c) (((c) + 2U) % MODEL_N_INPUTS)
+ * first; without those the others alone. */
+#define NN_TANGENT(c) (((c) + MODEL_N_TANGENTS - (MODEL_N_INPUTS - 2U)) % MODEL_N_TANGENTS)
 
-/* Accumulator of the derivative of output i by input c. */
+/* Accumulator of the derivative of output i by input c; 0 where the model has no tangents by it. */
 inline int32_t nn_jacobian_accumulator(const nn_work_t *work, unsigned i, unsigned c)
 {
-    return work->sum.row[i][1U + NN_TANGENT(c)];
+    return c < MODEL_N_TANGENTS ? work->sum.row[i][1U + NN_TANGENT(c)] : 0;
 }
 
 /* Output i in ln ohm, and its derivative by input c in ln ohm per unit of that input. */

@@ -29,7 +29,7 @@ extern const int16_t nn_tanh_table[NN_TANH_NODES];
 
 /* A layer's sums have a column for the sample in nn_column_t, and two for each block. */
 #define NN_BATCH_BLOCKS   2U
-#define NN_TANGENT_BLOCKS NN_PAIRS(MODEL_N_INPUTS)
+#define NN_TANGENT_BLOCKS NN_PAIRS(MODEL_N_TANGENTS)
 #if NN_TANGENT_BLOCKS > NN_BATCH_BLOCKS
 #define NN_BLOCKS NN_TANGENT_BLOCKS
 #else

@@ -86,7 +86,8 @@ typedef int nn_kernel_column_t;
     FIRST_STEP("s0")                                                                                                   \
     IF_INPUTS(1, FIRST_STEP("s1")) IF_INPUTS(2, FIRST_STEP("s2")) IF_INPUTS(3, FIRST_STEP("s3"))                       \
     IF_INPUTS(4, FIRST_STEP("s4"))
-#define IF_INPUTS(k, step) ".if %c[inputs] > " #k "\n\t" step ".endif\n\t"
+#define IF_INPUTS(k, step)   ".if %c[inputs] > " #k "\n\t" step ".endif\n\t"
+#define IF_TANGENTS(k, step) ".if %c[tangents] > " #k "\n\t" step ".endif\n\t"
 
 /* A tangent of two units times their slopes: SMLAW gives t g / 2^16, and the bits that it drops are below the rounding. */
 #define DAMP(tangents, low, high)                                                                                      \
@@ -100,7 +101,7 @@ typedef int nn_kernel_column_t;
     "strd r10, r11, [r3, #" #k " * %c[block_bytes] + 8]\n\t"
 #define DAMP_BLOCKS                                                                                                    \
     DAMP_BLOCK(0)                                                                                                      \
-    IF_INPUTS(1, DAMP_BLOCK(1)) IF_INPUTS(2, DAMP_BLOCK(2)) IF_INPUTS(3, DAMP_BLOCK(3)) IF_INPUTS(4, DAMP_BLOCK(4))
+    IF_TANGENTS(1, DAMP_BLOCK(1)) IF_TANGENTS(2, DAMP_BLOCK(2)) IF_TANGENTS(3, DAMP_BLOCK(3)) IF_TANGENTS(4, DAMP_BLOCK(4))
 
 void nn_kernel_evaluate_first(const nn_t *nn, const uint32_t *sample, nn_column_t *column, nn_block_t *block)
 {
@@ -115,7 +116,7 @@ void nn_kernel_evaluate_first(const nn_t *nn, const uint32_t *sample, nn_column_
                      "ldm r0!, {r1, r2, r3, r12}\n\t" FIRST_STEPS ACTIVATE("r0")
                      "vmov r3, %[block]\n\t"
                      "cbnz r3, 1f\n\t"
-                     "add r0, r0, #16 * %c[inputs]\n\t"
+                     "add r0, r0, #16 * %c[tangents]\n\t"
                      "b 2f\n"
                      "1:\n\t" SLOPES
                      "mov lr, #1 << 15\n\t" DAMP_BLOCKS
@@ -127,7 +128,7 @@ void nn_kernel_evaluate_first(const nn_t *nn, const uint32_t *sample, nn_column_
                      "bne 0b\n\t"
                      : "+r"(first), "+r"(values), [out] "+t"(out), [block] "+t"(block)
                      : [end] "t"(end), [table] "t"(nn_tanh_middle), [ones] "t"(ones),
-                       [inputs] "i"(NN_PAIRS(MODEL_N_INPUTS)), [last] "i"(NN_PAIRS(MODEL_N_INPUTS) - 1U), [block_bytes] "i"(sizeof(nn_block_t))
+                       [inputs] "i"(NN_PAIRS(MODEL_N_INPUTS)), [tangents] "i"(NN_TANGENT_BLOCKS), [last] "i"(NN_PAIRS(MODEL_N_INPUTS) - 1U), [block_bytes] "i"(sizeof(nn_block_t))
                      : CORE_REGISTERS, "s0", "s1", "s2", "s3", "s4", "cc", "memory");
 }
 

@@ -4,6 +4,7 @@
 #include "fmath.h"
 
 #define N_MODE_INPUTS (MODEL_N_INPUTS - 2U)
+#define N_DERIVATIVES (MODEL_N_CONTEXTS + N_MODE_INPUTS) /* of network_row_gradient */
 
 void observation_take_usable(const model_t *model, const float *z_real_ohm, const float *z_imag_ohm,
                              uint32_t valid_mask, real_t *z)
@@ -30,7 +31,7 @@ void observation_read_inputs(const model_t *model, const trajectory_t *trajector
         value[c] = modes[model_channel_mode[c]];
     }
     value[N_MODE_INPUTS] = conditions->voltage_V;
-    value[N_MODE_INPUTS + 1U] = REAL(1000) / conditions->temperature_K;
+    value[N_MODE_INPUTS + 1U] = conditions->inverse_temperature;
 #pragma GCC unroll 1
     for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
         input[c] = network_read_input(&model->network, c, value[c]);
@@ -48,9 +49,14 @@ void observation_predict(const model_t *model, const trajectory_t *trajectory, c
 void observation_context_std(const model_t *model, const conditions_t *conditions, real_t *std)
 {
     const nn_t *nn = &model->network;
-    std[0] = network_column_scale(nn, N_MODE_INPUTS) * model->voltage_std_V;
-    std[1] = network_column_scale(nn, N_MODE_INPUTS + 1U) * model->temperature_std_K *
-             (REAL(1000) / (conditions->temperature_K * conditions->temperature_K));
+    const real_t inverse = conditions->inverse_temperature;
+    const real_t of_inverse_temperature = model->temperature_std_K * (inverse * inverse * REAL(1e-3f));
+    if (MODEL_N_TANGENTS < MODEL_N_INPUTS) {
+        std[0] = of_inverse_temperature;
+    } else {
+        std[0] = network_column_scale(nn, N_MODE_INPUTS) * model->voltage_std_V;
+        std[MODEL_N_CONTEXTS - 1U] = network_column_scale(nn, N_MODE_INPUTS + 1U) * of_inverse_temperature;
+    }
 }
 
 /* Sum of the series terms of observation i, in ohm. */
@@ -127,16 +133,16 @@ static inline bool link_in_series(const model_t *model, const observable_t *obse
     return true;
 }
 
-static inline void write_observation(const network_row_t *row, const link_t *link, real_t inverse_variance,
-                                     observation_t *out)
+static inline void write_observation(const network_row_t *row, const conditions_t *conditions, const link_t *link,
+                                     real_t inverse_variance, observation_t *out)
 {
     const unsigned n_terms = MODEL_N_SERIES_TERMS;
     real_t number[INFORMATION_N_NUMBERS];
     const real_t innovation = fmath_log_of_normal(link->argument) - link->shift;
-    network_row_gradient(row, number);
+    network_row_gradient(row, conditions->inverse_temperature, number);
 #pragma GCC unroll 4
-    for (unsigned k = MODEL_N_INPUTS; k < INFORMATION_N; k++) {
-        number[k] = k - MODEL_N_INPUTS < n_terms ? link->by_term[k - MODEL_N_INPUTS] : REAL(0);
+    for (unsigned k = N_DERIVATIVES; k < INFORMATION_N; k++) {
+        number[k] = k - N_DERIVATIVES < n_terms ? link->by_term[k - N_DERIVATIVES] : REAL(0);
     }
     const real_t scale = link->share * network_row_scale(row);
     const real_t weight = scale * inverse_variance;
@@ -146,12 +152,12 @@ static inline void write_observation(const network_row_t *row, const link_t *lin
     block_store(out->gradient, INFORMATION_N_NUMBERS, number);
 }
 
-unsigned observation_linearise(const model_t *model, const network_work_t *work, const real_t *modes, const real_t *z,
-                               observation_t *out, real_t *log_det)
+unsigned observation_linearise(const model_t *model, const network_work_t *work, const conditions_t *conditions,
+                               const real_t *modes, const real_t *z, observation_t *out, real_t *log_det)
 {
     const observation_t *const first = out;
     const observable_t *observable = model->observable;
-    network_row_t row = network_first_row(&model->network, work);
+    network_row_t row = network_first_row(model, work);
     real_t sum = REAL(0);
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, observable++, network_next_row(&row)) {
         if (!fmath_is_positive(z[i])) {
@@ -161,7 +167,7 @@ unsigned observation_linearise(const model_t *model, const network_work_t *work,
         if (fmath_is_positive(observable->series_scale) && !link_in_series(model, observable, modes, i, &link)) {
             continue;
         }
-        write_observation(&row, &link, observable->inverse_variance, out++);
+        write_observation(&row, conditions, &link, observable->inverse_variance, out++);
         sum += MODEL_N_PRIORS > 1U ? observable->log_variance : REAL(0);
     }
     *log_det = sum;

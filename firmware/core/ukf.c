@@ -43,10 +43,10 @@ static void expect_context(const model_t *model, const network_work_t *network, 
 {
     real_t std[N_CONTEXTS];
     observation_context_std(model, conditions, std);
-    network_row_t row = network_first_row(&model->network, network);
+    network_row_t row = network_first_row(model, network);
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, network_next_row(&row)) {
         if (work->used[i]) {
-            observation_weigh_context(&row, work->mixture[i][N_CONTEXTS], std, work->mixture[i]);
+            observation_weigh_context(&row, conditions, work->mixture[i][N_CONTEXTS], std, work->mixture[i]);
         }
     }
 }
@@ -57,7 +57,12 @@ static void expect_points(const gaussian_t *f, const model_t *model, const traje
     real_t point[N];
     real_t modes[NN_BATCH][MODEL_N_MODES];
     network_input_t input[NN_BATCH][MODEL_N_INPUTS];
-    observation_predict(model, trajectory, f->x, conditions, modes[0], network);
+    if (MODEL_N_TANGENTS == MODEL_N_INPUTS) {
+        observation_predict(model, trajectory, f->x, conditions, modes[0], network);
+    } else {
+        observation_read_inputs(model, trajectory, f->x, conditions, modes[0], input[0]);
+        network_evaluate_batch(&model->network, (const network_input_t(*)[MODEL_N_INPUTS])input, 1, network);
+    }
     observation_expect(model, network, modes[0], 0, work->used, &work->mixture[0][N_CONTEXTS], UKF_N);
     expect_context(model, network, conditions, work);
     for (unsigned s = 1; s < UKF_N_POINTS; s += NN_BATCH) {

@@ -13,7 +13,8 @@ bool update_filter(gaussian_t *f, const model_t *model, const trajectory_t *traj
     real_t context_std[INFORMATION_N_CONTEXTS];
     observation_context_std(model, conditions, context_std);
     observation_predict(model, trajectory, f->x, conditions, modes, &work->network);
-    evidence->n_used = observation_linearise(model, &work->network, modes, z, work->observation, &evidence->log_det);
+    evidence->n_used =
+        observation_linearise(model, &work->network, conditions, modes, z, work->observation, &evidence->log_det);
     const unsigned n_seen = information_compress(work->observation, evidence->n_used, context_std, seen, &evidence->nis,
                                                  &evidence->log_det);
     return ekf_update(f, model, trajectory, seen, n_seen, &evidence->nis, &evidence->log_det);

@@ -1025,6 +1025,7 @@ const model_t eishil_model = {
     .trajectory_phi = numbers.trajectory_phi,
     .prior = prior,
     .observable = numbers.observable,
+    .temperature_effect = NULL,
     .voltage_std_V = 0x1.0624dep-9f /* 0.002 */,
     .temperature_std_K = 0x1p-1f /* 0.5 */,
     .gate = {

@@ -6,6 +6,7 @@
 #define MODEL_N_MODES 5U
 #define MODEL_N_FREQUENCIES 11U
 #define MODEL_N_INPUTS 6U /* of the network */
+#define MODEL_N_TANGENTS 6U /* of the network: its derivatives that a step needs */
 #define MODEL_N_PRIORS 1U /* filters of the bank */
 #define MODEL_N_READOUTS 1U
 #define MODEL_HAS_GATE 1U /* otherwise every spectrum is believed */

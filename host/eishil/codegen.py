@@ -87,6 +87,7 @@ def model_size_header(model: Model) -> str:
         "N_MODES": (model.n_modes, ""),
         "N_FREQUENCIES": (model.n_frequencies, ""),
         "N_INPUTS": (model.network.n_inputs, "of the network"),
+        "N_TANGENTS": (_n_tangents(model), "of the network: its derivatives that a step needs"),
         "N_PRIORS": (len(model.priors), "filters of the bank"),
         "N_READOUTS": (len(model.readouts), ""),
         "HAS_GATE": (int(model.gate is not None), "otherwise every spectrum is believed"),
@@ -105,6 +106,11 @@ def model_size_header(model: Model) -> str:
     lines.append(f"#define MODEL_CHANNEL_MODES {{{modes}}}\n")
     guard = "EISHIL_MODEL_SIZE_H"
     return f"{model_notice(model)}#ifndef {guard}\n#define {guard}\n\n{''.join(lines)}\n#endif\n"
+
+
+def _n_tangents(model: Model) -> int:
+    """Inputs that the network is differentiated by, its first ones: voltage and temperature only where noise asks."""
+    return model.network.n_inputs - (2 if model.noise.temperature_effect else 0)
 
 
 def _channel_modes(model: Model) -> list[int]:
@@ -144,14 +150,23 @@ def _model_body(source: Source, model: Model) -> dict[str, str]:
         "trajectory_phi": source.floats("trajectory_phi", [] if trajectory is None else trajectory.phi),
         "prior": _priors(source, model),
         "observable": source.records("observable", "observable_t", _observables(model)),
+        "temperature_effect": _temperature_effect(source, model),
         "voltage_std_V": float_literal("voltage_std_V", noise.voltage_std_V),
         "temperature_std_K": float_literal("temperature_std_K", noise.temperature_std_K),
         "gate": _gate(model.gate),
         "series_term": _series_terms(source, model),
-        "network": _network(source, model.network),
+        "network": _network(source, model.network, _n_tangents(model)),
         "readout": source.structs("readout", "readout_t", _readouts(source, model)),
         "model_id": "{" + ", ".join(f"0x{byte:02x}" for byte in model.model_id[:8]) + "}",
     }
+
+
+def _temperature_effect(source: Source, model: Model) -> str:
+    effect = model.noise.temperature_effect
+    if effect is None:
+        return "NULL"
+    per_row = np.array(effect).T / np.array(model.network.jacobian_row_scale)
+    return source.records("temperature_effect", "temperature_effect_t", list(per_row))
 
 
 def _gate(gate: Gate | None) -> str:
@@ -211,8 +226,9 @@ def _series_terms(source: Source, model: Model) -> str:
     return source.structs("series_term", "series_term_t", rows)
 
 
-def _network(source: Source, network: IntegerNetwork) -> str:
+def _network(source: Source, network: IntegerNetwork, n_tangents: int) -> str:
     first, *others = network.layers
+    tangent = [row[:n_tangents] for row in network.tangent]
     widest = max(len(layer.bias) for layer in network.layers[:-1])
     width = widest + -widest % ROWS_TOGETHER
     layers = [_layer(source, f"layer{index}", layer, width) for index, layer in enumerate(others, start=1)]
@@ -223,7 +239,7 @@ def _network(source: Source, network: IntegerNetwork) -> str:
         "n_layers": integer_literal("layers", "uint8_t", len(layers)),
         "input_mean": source.floats("input_mean", network.input_mean),
         "input_scale": source.floats("input_scale", network.input_scale),
-        "first": source.records("first", "nn_first_t", _first_layer(first, network.tangent), WEIGHT_STORAGE),
+        "first": source.records("first", "nn_first_t", _first_layer(first, tangent), WEIGHT_STORAGE),
         "layer": source.structs("layer", "nn_layer_t", layers),
         "output": source.records("output", "nn_output_t", _outputs(network)),
         "jacobian_column_scale": source.floats("jacobian_column_scale", network.jacobian_column_scale),
@@ -253,11 +269,12 @@ def _layer(source: Source, name: str, layer: Layer, width: int) -> dict[str, str
 
 def _first_layer(layer: Layer, tangent: list[list[int]]) -> list[Numbers]:
     """Fields of `nn_first_t` in `firmware/core/model.h`, each (fours of units, ...)."""
-    n, n_inputs = np.shape(tangent)
-    ordered = np.roll(np.array(tangent), 2, axis=1)  # the last two come first
-    padded = np.pad(ordered, ((0, -n % ROWS_TOGETHER), (0, n_inputs % 2)))
+    n_inputs = np.shape(layer.weight)[1]
+    n, n_tangents = np.shape(tangent)
+    contexts_first = np.roll(np.array(tangent), n_tangents - (n_inputs - 2), axis=1)
+    padded = np.pad(contexts_first, ((0, -n % ROWS_TOGETHER), (0, n_tangents % 2)))
     # [four][pair of units][unit][pair of tangents][tangent]
-    units = padded.reshape(-1, 2, 2, (n_inputs + 1) // 2, 2)
+    units = padded.reshape(-1, 2, 2, (n_tangents + 1) // 2, 2)
     return [
         _together(layer.bias, ROWS_TOGETHER),
         _packed_weights(layer.weight, ROWS_TOGETHER, n_inputs),

@@ -7,14 +7,23 @@ from typing import Any
 import numpy as np
 
 from eishil.model import Model
+from eishil.network.integer import IntegerReference
+from eishil.units import ZERO_CELSIUS_K
 
 # A walk of the modes that neither stands still nor runs away: a thousandth of the modes' range per cycle.
 WALK_PER_CYCLE = 1e-3
 
 
+# Where the linear context of the second variant is fitted: evenly over the modes' ranges and these.
+VOLTAGE_RANGE_V = (2.5, 4.2)
+TEMPERATURE_RANGE_degC = (10.0, 40.0)
+CONTEXT_SAMPLES = 4096
+CONTEXT_SEED = 1
+
+
 def variants(model: Model) -> dict[str, Model]:
     """By filter and states: the model itself, and with the modes as states; as EKF and as UKF."""
-    shapes = [model, with_modes_as_states(model)]
+    shapes = [model, with_linear_context(with_modes_as_states(model))]
     return {f"{kind} {shape.n_states}": _changed(shape, filter=kind) for kind in ("ekf", "ukf") for shape in shapes}
 
 
@@ -33,6 +42,34 @@ def with_modes_as_states(model: Model) -> Model:
     ]
     prior = {"weight": 1.0, "mean": (low + span / 4).tolist(), "covariance": np.diag((span / 4) ** 2).tolist()}
     return _changed(model, states=states, trajectory=None, priors=[prior])
+
+
+def with_linear_context(model: Model) -> Model:
+    """What errors of voltage and temperature do, without the network's derivatives by them.
+
+    `noise.temperature_effect` by least squares, the voltage's share in `noise.variance`.
+    """
+    v = _even_inputs(model)
+    _, J = IntegerReference(model.network).evaluate(v)
+    inverse_temperature = np.column_stack([np.ones(len(v)), v[:, -1]])
+    effect = np.linalg.lstsq(inverse_temperature, J[..., -1], rcond=None)[0].T
+    noise = model.noise
+    by_voltage = np.mean((noise.voltage_std_V * J[..., -2]) ** 2, axis=0)
+    fields = {
+        "variance": (np.array(noise.variance) + by_voltage).tolist(),
+        "voltage_std_V": 0.0,
+        "temperature_effect": effect.tolist(),
+    }
+    return _changed(model, noise=noise.model_dump() | fields)
+
+
+def _even_inputs(model: Model) -> np.ndarray:
+    """Inputs of the network (CONTEXT_SAMPLES, n_inputs), evenly over their ranges."""
+    modes = [model.modes[model.mode_index(name)] for name in model.network.inputs[:-2]]
+    inverse_range = [1000.0 / (temperature_degC + ZERO_CELSIUS_K) for temperature_degC in TEMPERATURE_RANGE_degC]
+    ranges = [*((mode.minimum, mode.maximum) for mode in modes), VOLTAGE_RANGE_V, sorted(inverse_range)]
+    low, high = np.array(ranges).T
+    return np.random.default_rng(CONTEXT_SEED).uniform(low, high, (CONTEXT_SAMPLES, len(ranges)))
 
 
 def _changed(model: Model, **fields: Any) -> Model:
