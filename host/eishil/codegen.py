@@ -87,7 +87,7 @@ def model_size_header(model: Model) -> str:
         "N_MODES": (model.n_modes, ""),
         "N_FREQUENCIES": (model.n_frequencies, ""),
         "N_INPUTS": (model.network.n_inputs, "of the network"),
-        "N_TANGENTS": (_n_tangents(model), "of the network: its derivatives that a step needs"),
+        "N_TANGENTS": (model.n_tangents, "of the network: its derivatives that a step needs"),
         "N_PRIORS": (len(model.priors), "filters of the bank"),
         "N_READOUTS": (len(model.readouts), ""),
         "HAS_GATE": (int(model.gate is not None), "otherwise every spectrum is believed"),
@@ -106,11 +106,6 @@ def model_size_header(model: Model) -> str:
     lines.append(f"#define MODEL_CHANNEL_MODES {{{modes}}}\n")
     guard = "EISHIL_MODEL_SIZE_H"
     return f"{model_notice(model)}#ifndef {guard}\n#define {guard}\n\n{''.join(lines)}\n#endif\n"
-
-
-def _n_tangents(model: Model) -> int:
-    """Inputs that the network is differentiated by, its first ones: voltage and temperature only where noise asks."""
-    return model.network.n_inputs - (2 if model.noise.temperature_effect else 0)
 
 
 def _channel_modes(model: Model) -> list[int]:
@@ -155,7 +150,7 @@ def _model_body(source: Source, model: Model) -> dict[str, str]:
         "temperature_std_K": float_literal("temperature_std_K", noise.temperature_std_K),
         "gate": _gate(model.gate),
         "series_term": _series_terms(source, model),
-        "network": _network(source, model.network, _n_tangents(model)),
+        "network": _network(source, model.network, model.n_tangents),
         "readout": source.structs("readout", "readout_t", _readouts(source, model)),
         "model_id": "{" + ", ".join(f"0x{byte:02x}" for byte in model.model_id[:8]) + "}",
     }

@@ -204,6 +204,11 @@ class Model(_Part):
     def n_observations(self) -> int:
         return 2 * len(self.frequency_Hz)
 
+    @property
+    def n_tangents(self) -> int:
+        """Network inputs, from the first one on, whose derivatives the estimator needs: the modes, and the context."""
+        return self.network.n_inputs - (2 if self.noise.temperature_effect else 0)
+
     def mode_index(self, name: str) -> int:
         """Position of a mode by name; ValueError where there is none."""
         names = [mode.name for mode in self.modes]

@@ -270,6 +270,11 @@ def channel_gradients(case: Case) -> np.ndarray:
     return np.concatenate([scale * phi[read], phi[[model.mode_index(term.mode) for term in model.series_terms]]])
 
 
+def n_contexts(case: Case) -> int:
+    """Errors that all observations share: of voltage and temperature, or with an effect by itself of temperature."""
+    return 1 if case.model.noise.temperature_effect else 2
+
+
 def condition(
     case: Case, f: Any, gradient: np.ndarray, v: np.ndarray, nu: np.ndarray, std: np.ndarray
 ) -> tuple[bool, float, float]:
@@ -296,12 +301,13 @@ def test_compressed_updates_equal_the_batch_form(case: Case, m: int, std: tuple[
     root = rng.normal(size=(n, n))
     x, P = rng.normal(size=n), root @ root.T + np.eye(n)
     gradient = rng.normal(size=(m, len(channels))) / np.linalg.norm(channels, axis=1)
-    context = rng.normal(size=(m, 2))
+    shared_std = np.array(std[: n_contexts(case)])
+    context = rng.normal(size=(m, len(shared_std)))
     H, v, nu = gradient @ channels, rng.uniform(0.5, 2.0, m), rng.normal(size=m)
-    S = H @ P @ H.T + np.diag(v) + (context * np.square(std)) @ context.T
+    S = H @ P @ H.T + np.diag(v) + (context * shared_std**2) @ context.T
     K = P @ H.T @ np.linalg.inv(S)
     f = new_filter(case.core, x, P)
-    sound, nis, log_det = condition(case, f, np.hstack([context, gradient]), v, nu, np.array(std))
+    sound, nis, log_det = condition(case, f, np.hstack([context, gradient]), v, nu, shared_std)
     assert sound
     assert np.allclose(list(f.x), x + K @ nu, atol=2e-4)
     assert np.allclose(list(f.P), (P - K @ H @ P)[np.triu_indices(n)], atol=2e-4)
@@ -318,8 +324,9 @@ def test_what_no_observation_tells_is_left_alone(case: Case) -> None:
     f = new_filter(case.core, np.zeros(n), np.eye(n))
     gradient = np.ones((2, len(channels))) / np.linalg.norm(channels, axis=1)
     H = gradient @ channels
-    both = np.hstack([np.zeros((2, 2)), gradient])
-    sound, nis, _ = condition(case, f, both, np.ones(2), np.array([1.0, 1.0]), np.zeros(2))
+    no_context = np.zeros((2, n_contexts(case)))
+    both = np.hstack([no_context, gradient])
+    sound, nis, _ = condition(case, f, both, np.ones(2), np.array([1.0, 1.0]), no_context[0])
     S = H @ H.T + np.eye(2)
     assert sound and np.isclose(nis, np.linalg.solve(S, [1, 1]).sum(), rtol=1e-4)
     assert np.allclose(list(f.P), (np.eye(n) - H.T @ np.linalg.solve(S, H))[np.triu_indices(n)], atol=1e-4)

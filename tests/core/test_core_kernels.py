@@ -62,13 +62,14 @@ def build(model: Model, q: np.ndarray, folder: Path, options: tuple[str, ...]) -
 
 def checksums(model: Model, q: np.ndarray) -> list[int]:
     accumulators, jacobians = IntegerReference(model.network).accumulators(q)
+    jacobians[..., model.n_tangents :] = 0  # not computed
     both = np.concatenate([accumulators[:, :, None], jacobians], axis=2)
     return [zlib.crc32(sample.astype("<i4").tobytes()) for sample in both]
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("extreme", [False, True], ids=["typical", "extreme"])
-@pytest.mark.parametrize("name", ["random_walk", "largest", "smallest", "unscented_bank"])
+@pytest.mark.parametrize("name", ["random_walk", "largest", "smallest", "unscented_linear_context"])
 def test_equality_2_of_the_kernels_on_the_core(name: str, extreme: bool, kernel: str, tmp_path: Path) -> None:
     model = make_model(name)[0]
     model = extreme_model(model, 26) if extreme else model

@@ -23,6 +23,7 @@ SANITIZE = os.environ.get("EISHIL_CORE_SANITIZE") == "1"
 
 def assert_equal(core: CoreLibrary, model: Model, q: np.ndarray) -> None:
     accumulator, jacobian = IntegerReference(model.network).accumulators(q)
+    jacobian[..., model.n_tangents :] = 0  # not computed
     for row, expected_accumulator, expected_jacobian in zip(q, accumulator, jacobian, strict=True):
         got_accumulator, got_jacobian = core.network_quantised(row)
         assert np.array_equal(got_accumulator, expected_accumulator), row
@@ -108,6 +109,7 @@ def test_outputs_in_float32_are_bit_equal(case: Case) -> None:
     reference = IntegerReference(case.model.network)
     v = np.random.default_rng(22).normal(0.3, 1.0, case.model.network.n_inputs)
     expected_y, expected_J = reference.evaluate(v)
+    expected_J[:, case.model.n_tangents :] = 0  # not computed
     accumulator, jacobian = case.core.network(v)
     y = [lib.nn_output(network, i, int(a)) for i, a in enumerate(accumulator)]
     J = [[lib.nn_jacobian(network, i, c, int(a)) for c, a in enumerate(row)] for i, row in enumerate(jacobian)]

@@ -12,7 +12,7 @@ from eishil import codegen
 from eishil.ccore import CoreLibrary
 from eishil.model import Gate, Model
 from eishil.network.mlp import FloatNetwork
-from support.random_models import random_estimator
+from support.random_models import random_estimator, with_linear_context
 
 GATE = Gate(probability=1e-6, patience=2, probation=1)
 CASES: dict[str, dict[str, Any]] = {
@@ -29,6 +29,8 @@ CASES: dict[str, dict[str, Any]] = {
         "n_frequencies": 8,
         "hidden": (15, 9),
     },
+    "linear_context": {"linear_context": True, "n_priors": 2},
+    "unscented_linear_context": {"linear_context": True, "filter": "ukf", "hidden": (15, 9)},
     "smallest": {"n_modes": 1, "n_series_terms": 0, "n_frequencies": 1, "hidden": (3,)},
 }
 
@@ -46,7 +48,10 @@ class Case:
 def make_model(name: str) -> tuple[Model, FloatNetwork]:
     shape = dict(CASES[name])
     update = {"filter": shape.pop("filter", "ekf"), "gate": shape.pop("gate", None)}
-    model, network = random_estimator(np.random.default_rng(list(CASES).index(name)), **shape)
+    linear_context = shape.pop("linear_context", False)
+    rng = np.random.default_rng(list(CASES).index(name))
+    model, network = random_estimator(rng, **shape)
+    model = with_linear_context(rng, model) if linear_context else model
     return model.model_copy(update=update), network
 
 

@@ -123,13 +123,19 @@ def random_estimator(
 
 def with_refinements(rng: np.random.Generator, model: m.Model, *, temperature_effect: bool = False) -> m.Model:
     """The model with noise that follows |Z|, with curvature where its filter has any, and with an own slope by T."""
-    noise: dict[str, object] = {"instrument_std": 0.01}
-    if temperature_effect:
-        slopes = rng.normal(0.0, 0.5, (model.n_observations, 2)).tolist()
-        noise |= {"temperature_effect": slopes, "voltage_std_V": 0.0}
+    noise = {"instrument_std": 0.01}
+    model = with_linear_context(rng, model) if temperature_effect else model
     curvature = {"gradient": rng.normal(0.0, 1.0, model.n_modes).tolist()} if model.filter == "ekf" else None
     content = model.model_dump()
     return m.Model.model_validate(content | {"noise": content["noise"] | noise, "curvature": curvature})
+
+
+def with_linear_context(rng: np.random.Generator, model: m.Model) -> m.Model:
+    """The model with an own effect of the temperature on every output, and none of the voltage."""
+    effect = rng.normal(0.0, 0.5, (model.n_observations, 2)).tolist()
+    content = model.model_dump()
+    noise = content["noise"] | {"temperature_effect": effect, "voltage_std_V": 0.0}
+    return m.Model.model_validate(content | {"noise": noise})
 
 
 def random_steps(
