@@ -8,9 +8,7 @@ from that seed. The process model is the one that was chosen for the recipe's ow
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from eishil.dataset.labels import remaining_cycles
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import RecipeError
+from eishil.evaluation_figures import HostFigures, SeedFigures
 from eishil.files import write_atomic
 from eishil.filters.ekf import Network
 from eishil.filters.forecast import Forecast
@@ -39,33 +38,6 @@ EVALUATION_FILE = "evaluation.json"
 LATE = 0.8  # of a cell's cycles: what comes after is the end of life
 
 
-@dataclass(frozen=True)
-class SeedFigures:
-    """Figures of one training and one draw of the noise, on the held-out cells, with the integer network."""
-
-    seed: int
-    soh_rmse: float
-    soh_rmse_end_of_life: float
-    soh_rmse_float_network: float
-    coverage_1_sigma: float
-    coverage_2_sigma: float
-    nis_mean: float
-    nees_mean: float
-    rul_mae_cycles: float | None
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What `evaluation.json` has. Figures of SOH are fractions."""
-
-    cramer_rao_soh_rms: float
-    cramer_rao_soh_rms_end_of_life: float
-    soh_rmse_ukf: float
-    coverage_2_sigma_ukf: float
-    nees_mean_ukf: float
-    seeds: list[SeedFigures]
-
-
 def evaluate(
     recipe: Recipe, dataset_dir: Path, model: Model, out_dir: Path, workers: int, progress: Progress
 ) -> dict[str, float]:
@@ -82,7 +54,7 @@ def evaluate(
     bound = per_trajectory_cramer_rao(recipe, dataset, out_dir / "sensitivities", workers, progress)
     cells = _cells(recipe, dataset, "test", model, recipe.seed)
     unscented = replay(model.model_copy(update={"filter": "ukf"}), IntegerReference(model.network), cells)
-    evaluation = Evaluation(
+    evaluation = HostFigures(
         cramer_rao_soh_rms=bound.soh_rms,
         cramer_rao_soh_rms_end_of_life=bound.soh_rms_end_of_life,
         soh_rmse_ukf=unscented.rmse,
@@ -90,7 +62,7 @@ def evaluate(
         nees_mean_ukf=unscented.nees_mean,
         seeds=list(_seeds(recipe, recipe.evaluation.seeds, dataset, model, progress)),
     )
-    write_atomic(out_dir / EVALUATION_FILE, json.dumps(asdict(evaluation), indent=1) + "\n")
+    write_atomic(out_dir / EVALUATION_FILE, evaluation.model_dump_json(indent=1) + "\n")
     errors = [one.soh_rmse for one in evaluation.seeds]
     return {
         "cramer_rao_soh_rms": bound.soh_rms,

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eishil.errors import EishilError
+from eishil.evaluation_figures import HostFigures
 from eishil.files import write_atomic
 from eishil_bench.runs.scored import Scored
 
@@ -115,20 +116,6 @@ class RemainingLifeFigures(_Part):
     unforeseen: float  # share of forecasts that see no end; their error is counted from the last cycle of the run
 
 
-class SeedFigures(_Part):
-    """One more training and one more draw of the noise, on the held-out cells, with the integer network, in float64."""
-
-    seed: int
-    soh_rmse: float
-    soh_rmse_end_of_life: float
-    soh_rmse_float_network: float
-    coverage_1_sigma: float
-    coverage_2_sigma: float
-    nis_mean: float
-    nees_mean: float
-    rul_mae_cycles: float | None
-
-
 class CellError(_Part):
     """One held-out cell."""
 
@@ -185,17 +172,6 @@ class Comparison(_Part):
     end_of_life: EndOfLife
     soh_bands: list[SohBand]
     worst_cells: list[CellError]
-
-
-class HostFigures(_Part):
-    """What `eishil evaluate` computed on the host over the same cells; None where the recipe has no [evaluation]."""
-
-    cramer_rao_soh_rms: float | None = None
-    cramer_rao_soh_rms_end_of_life: float | None = None
-    soh_rmse_ukf: float | None = None
-    coverage_2_sigma_ukf: float | None = None
-    nees_mean_ukf: float | None = None
-    seeds: list[SeedFigures] = []
 
 
 class Results(Comparison, HostFigures):

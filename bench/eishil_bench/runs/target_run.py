@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eishil.errors import EishilError, RecipeError, TargetError
+from eishil.evaluation_figures import HostFigures
 from eishil.filters.ukf import reference_filter
 from eishil.model import Model
 from eishil.progress import Progress
@@ -18,7 +19,7 @@ from eishil_bench.record.logbook import journal_header, open_logbook
 from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE
 from eishil_bench.runs import run_table, scored
 from eishil_bench.runs.measure import judge, measure
-from eishil_bench.runs.results import HostFigures, Results
+from eishil_bench.runs.results import Results
 from eishil_bench.runs.stimulus import Trajectory, held_out_trajectories
 
 if TYPE_CHECKING:
