@@ -5,12 +5,15 @@
  *     -plugin libstage_counts.so,out=FILE,stage=ADDRESS,stage=ADDRESS,...,handler=ADDRESS,...
  *
  * Stage k is what runs between the call of the k-th address and its return, all that it calls included but for further
- * stages; stage 0 is everything else, interrupt handlers above all. A shadow of the call stack tells: a call remembers where it returns to.
+ * stages; stage 0 is everything else, interrupt handlers above all. A shadow of the call stack tells: a call remembers
+ * where it returns to.
  * Written at the end:
  *     insn STAGE ADDRESS EXECUTED LEFT
  *     flash STAGE WAIT_CYCLES
  *     split STAGE CYCLES
  *     calls STAGE ENTRIES LEAST_INSTRUCTIONS MOST_INSTRUCTIONS       (inclusive) */
+#include "armv7m.h"
+#include "flash_lines.h"
 #include "qemu_plugin.h"
 
 #include <stdbool.h>
@@ -18,15 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STAGES      32U
-#define SLOTS       65536U /* instructions; a power of two, far more than any image has */
-#define FRAMES      64U
-#define HANDLERS    4U
-#define CODE_LINES  64U /* ART accelerator of the STM32F4: RM0390 3.4.2, 64 + 8 lines of 128 bits */
-#define DATA_LINES  8U
-#define WAIT_STATES 5U
-#define FLASH_START 0x08000000UL
-#define FLASH_END   0x08200000UL
+#define STAGES   32U
+#define SLOTS    65536U /* instructions; a power of two, far more than any image has */
+#define FRAMES   64U
+#define HANDLERS 4U
 
 typedef struct {
     uint32_t address;
@@ -47,12 +45,6 @@ typedef struct {
     bool entered;
 } frame_t;
 
-/* Least recently used lines of the flash, youngest first. */
-typedef struct {
-    uint32_t line[CODE_LINES];
-    unsigned size;
-} lines_t;
-
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
 
@@ -71,9 +63,8 @@ static unsigned handler_depth; /* of the running handler; 0: none. They do not n
 static insn_t *interrupted;    /* what was executed before the running handler */
 static unsigned interrupted_stage;
 static uint64_t wait_cycles[STAGES], split_cycles[STAGES], entries[STAGES], least[STAGES], most[STAGES];
-static lines_t code_lines = {.size = CODE_LINES}, data_lines = {.size = DATA_LINES};
-static uint32_t current_line;
-static uint64_t current_line_since;
+static code_flash_t code_flash = {.lines = {.size = CODE_LINES}};
+static lines_t data_flash = {.size = DATA_LINES};
 static const char *out_path;
 
 static insn_t *slot_of(uint32_t address)
@@ -83,35 +74,6 @@ static insn_t *slot_of(uint32_t address)
         i = (i + 1U) % SLOTS;
     }
     return &slots[i];
-}
-
-/* Whether the line is there; afterwards it is, as the youngest. */
-static bool lines_touch(lines_t *lines, uint32_t line)
-{
-    unsigned found = 0;
-    while (found < lines->size - 1U && lines->line[found] != line) {
-        found++;
-    }
-    const bool hit = lines->line[found] == line;
-    memmove(lines->line + 1, lines->line, found * sizeof lines->line[0]);
-    lines->line[0] = line;
-    return hit;
-}
-
-/* A jump to a line that is not there waits for it; the next line in a row was asked for when this one was begun, and has
- * had at least a cycle per instruction since (RM0390 3.4.2, instruction prefetch). */
-static void fetch(uint32_t address, bool sequential, unsigned stage)
-{
-    const uint32_t line = address >> 4;
-    if (line == current_line) {
-        return;
-    }
-    const uint64_t hidden = sequential ? executed - current_line_since : 0U;
-    if (!lines_touch(&code_lines, line) && hidden < WAIT_STATES) {
-        wait_cycles[stage] += WAIT_STATES - hidden;
-    }
-    current_line = line;
-    current_line_since = executed;
 }
 
 static void frame_close(const frame_t *frame)
@@ -206,44 +168,20 @@ static void on_instruction(unsigned vcpu, void *data)
         frames[depth].entered_at = executed;
     }
     const unsigned stage = frames[depth].stage;
-    fetch(insn->address, sequential, stage);
-    fetch(insn->address + insn->size - 2U, true, stage);
+    wait_cycles[stage] += flash_fetch_waits(&code_flash, insn->address, sequential, executed);
+    wait_cycles[stage] += flash_fetch_waits(&code_flash, insn->address + insn->size - 2U, true, executed);
     insn->executed[stage]++;
     executed++;
     last = insn;
     last_stage = stage;
 }
 
-/* One cycle more for each further piece that the bus takes an access in: halves of a word or of a half-word, a byte, a
- * half-word and a byte of a word (DDI 0439, 3.3.2, unaligned accesses). Two words at once have to be aligned to one. */
-static unsigned further_pieces(uint64_t address, unsigned size)
-{
-    const bool is_split = size == 2U ? address % 2U != 0U : size == 4U && address % 4U != 0U;
-    return !is_split ? 0U : address % 2U != 0U && size == 4U ? 2U : 1U;
-}
-
-/* Nothing is stored to the flash. */
 static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
 {
     (void)vcpu;
     (void)data;
     split_cycles[last_stage] += further_pieces(address, 1U << qemu_plugin_mem_size_shift(info));
-    if (address >= FLASH_START && address < FLASH_END && !lines_touch(&data_lines, (uint32_t)address >> 4)) {
-        wait_cycles[last_stage] += WAIT_STATES;
-    }
-}
-
-/* BL (T1), BLX (T1): Armv7-M Architecture Reference Manual A7.7.18 and A7.7.19. */
-static bool is_call(const uint16_t *code, size_t size)
-{
-    return size == 4U ? (code[0] & 0xF800U) == 0xF000U && (code[1] & 0xD000U) == 0xD000U
-                      : (code[0] & 0xFF87U) == 0x4780U;
-}
-
-/* BX LR, POP {..., PC} and LDM SP!, {..., PC}: A7.7.20 and A7.7.99. */
-static bool is_return(const uint16_t *code)
-{
-    return code[0] == 0x4770U || (code[0] & 0xFF00U) == 0xBD00U || (code[0] == 0xE8BDU && (code[1] & 0x8000U) != 0U);
+    wait_cycles[last_stage] += flash_load_waits(&data_flash, address);
 }
 
 static bool is_handler(uint32_t address)
