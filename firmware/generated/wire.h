@@ -216,7 +216,7 @@ typedef struct {
 _Static_assert(sizeof(wire_snapshot_reply_t) == 388U, "wire_snapshot_reply_t is padded");
 _Static_assert(offsetof(wire_snapshot_reply_t, covariance) == 76U, "wire_snapshot_reply_t is padded");
 
-/* Put back what a snapshot gave, filters in order from 0; the estimator runs again after the last one. */
+/* Put snapshots back, filters from 0 on; then the estimator runs again. */
 typedef struct {
     uint32_t filter; /* of the bank, from 0 */
     uint32_t steps; /* spectra taken since init, outliers among them */
@@ -249,7 +249,7 @@ typedef struct {
 _Static_assert(sizeof(wire_baud_reply_t) == 4U, "wire_baud_reply_t is padded");
 _Static_assert(offsetof(wire_baud_reply_t, status) == 0U, "wire_baud_reply_t is padded");
 
-/* The same as step, answered with standard deviations in place of the covariance. */
+/* A step, answered with standard deviations, not the covariance. */
 typedef struct {
     float elapsed_cycles; /* equivalent full cycles since the last spectrum; 0 for the first */
     float voltage_V; /* measured at rest */

@@ -99,6 +99,8 @@ SNAPSHOT = (
     Field("covariance", "f4", "n_covariance", "upper triangle by rows"),
 )
 
+_STATUS = Field("status", "u4", 1, "enum status")
+
 _SPECTRUM = (
     Field("elapsed_cycles", "f4", 1, "equivalent full cycles since the last spectrum; 0 for the first"),
     Field("voltage_V", "f4", 1, "measured at rest"),
@@ -109,7 +111,7 @@ _SPECTRUM = (
 )
 
 _VERDICT = (
-    Field("status", "u4", 1, "enum status"),
+    _STATUS,
     Field("steps", "u4", 1, "spectra taken since init, outliers among them"),
     Field("count", "u4", 1, "of `counter`, for the estimator step alone"),
     Field("interrupts", "u4", 1, "that fell into the count; 0: the count is the step's alone"),
@@ -153,7 +155,7 @@ MESSAGES: tuple[Message, ...] = (
         ),
     ),
     Message("init_request", 0x02, (Field("reserved", "u4"),), "Start from the model's prior."),
-    Message("init_reply", 0x82, (Field("status", "u4", 1, "enum status"),)),
+    Message("init_reply", 0x82, (_STATUS,)),
     Message("step_request", 0x03, _SPECTRUM, "One spectrum at the model's frequencies."),
     Message(
         "step_reply",
@@ -170,7 +172,7 @@ MESSAGES: tuple[Message, ...] = (
         "network_reply",
         0x84,
         (
-            Field("status", "u4", 1, "enum status"),
+            _STATUS,
             Field("count", "u4", 1, "of `counter`, for the network and its Jacobian"),
             Field("accumulator", "i4", "n_observations", "last layer before its scale"),
             Field("jacobian_accumulator", "i4", "n_jacobian", "by rows"),
@@ -200,31 +202,17 @@ MESSAGES: tuple[Message, ...] = (
         (Field("filter", "u4", 1, "of the bank, from 0"),),
         "What the estimator knows, one filter of its bank at a time.",
     ),
-    Message(
-        "snapshot_reply",
-        0x86,
-        (Field("status", "u4", 1, "enum status"), *SNAPSHOT),
-    ),
-    Message(
-        "restore_request",
-        0x07,
-        SNAPSHOT,
-        "Put back what a snapshot gave, filters in order from 0; the estimator runs again after the last one.",
-    ),
-    Message("restore_reply", 0x87, (Field("status", "u4", 1, "enum status"),)),
+    Message("snapshot_reply", 0x86, (_STATUS, *SNAPSHOT)),
+    Message("restore_request", 0x07, SNAPSHOT, "Put snapshots back, filters from 0 on; then the estimator runs again."),
+    Message("restore_reply", 0x87, (_STATUS,)),
     Message(
         "baud_request",
         0x08,
         (Field("baud_Bd", "u4"),),
         "Answered at the present rate; the line then changes. A device that hears no frame there goes back.",
     ),
-    Message("baud_reply", 0x88, (Field("status", "u4", 1, "enum status"),)),
-    Message(
-        "brief_step_request",
-        0x09,
-        _SPECTRUM,
-        "The same as step, answered with standard deviations in place of the covariance.",
-    ),
+    Message("baud_reply", 0x88, (_STATUS,)),
+    Message("brief_step_request", 0x09, _SPECTRUM, "A step, answered with standard deviations, not the covariance."),
     Message(
         "brief_step_reply",
         0x89,
@@ -241,7 +229,7 @@ MESSAGES: tuple[Message, ...] = (
         "commission_reply",
         0x8A,
         (
-            Field("status", "u4", 1, "enum status"),
+            _STATUS,
             Field("spectra", "u4", 1, "added since the last CLEAR"),
             Field("offset", "f4", "n_observations", "of ln Z, measured minus expected; 0 before FINISH"),
             Field("variance", "f4", "n_observations", "(ln ohm)^2 that the offset leaves; 0 before FINISH"),
@@ -251,7 +239,7 @@ MESSAGES: tuple[Message, ...] = (
         "error_reply",
         0xFF,
         (
-            Field("status", "u4", 1, "enum status"),
+            _STATUS,
             Field("type", "u4", 1, "of the request"),
             Field("expected", "u4", 1, "sequence number of the request that is applied next"),
             Field("protocol_version", "u4", 1, "of the device"),

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from eishil.dataset.recipe import AgeingRecipe, PopulationRecipe, Recipe
+from eishil.dataset.ageing_recipe import AgeingRecipe
+from eishil.dataset.recipe import PopulationRecipe, Recipe
 from eishil.dataset.spread import with_spread
 from eishil.dataset.streams import generator
 
