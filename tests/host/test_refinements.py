@@ -12,6 +12,7 @@ from scipy.stats import norm
 from eishil.filters.ekf import Ekf, observations
 from eishil.filters.step import StepInput
 from eishil.model import Curvature, Model
+from eishil.network.noise import with_linear_context
 from support.random_models import random_estimator
 
 CONTEXT = (3.7, 21.0)
@@ -150,3 +151,25 @@ def test_temperature_effect_is_the_slope_of_the_network_that_it_stands_for() -> 
     by_kelvin = (ekf.linearise(x, 0.0, V, T + 0.01).h - ekf.linearise(x, 0.0, V, T - 0.01).h) / 0.02
     shared = ekf.linearise(x, 0.0, V, T).R - np.diag(model.noise.variance)
     np.testing.assert_allclose(shared, 0.25 * np.outer(by_kelvin, by_kelvin), rtol=1e-4, atol=1e-9)
+
+
+def test_linear_context_is_found_again_in_a_network_that_has_it() -> None:
+    """dy/d(1000/T) is a straight line of 1000/T for every output, dy/dV differs from input to input."""
+    model, _ = random_estimator(np.random.default_rng(6))
+    rng, m = np.random.default_rng(7), model.n_observations
+    v = np.column_stack([rng.uniform(0.0, 0.3, (500, model.network.n_inputs - 2)), *rng.uniform(3.2, 4.0, (2, 500))])
+    line = rng.normal(0.0, 1.0, (m, 2))
+    by_voltage = 0.3 * v[:, :1] + rng.normal(0.0, 0.1, m)
+
+    class Contexts:
+        def evaluate(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            J = np.zeros((len(v), m, v.shape[-1]))
+            J[..., -2], J[..., -1] = by_voltage, line[:, 0] + line[:, 1] * v[:, -1:]
+            return np.zeros((len(v), m)), J
+
+    noise = with_linear_context(model.noise, Contexts(), v)
+    np.testing.assert_allclose(noise.temperature_effect, line, rtol=1e-9)
+    draws = by_voltage[None] * rng.normal(0.0, model.noise.voltage_std_V, (400, 500, 1))
+    added = np.array(noise.variance) - model.noise.variance
+    np.testing.assert_allclose(added, draws.reshape(-1, m).var(axis=0), rtol=0.02)
+    assert (noise.voltage_std_V, noise.temperature_std_K) == (0.0, model.noise.temperature_std_K)
