@@ -6,12 +6,14 @@ python -m eishil.wire_page docs/protocol.md
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 
 from eishil import wire
 from eishil.files import write_atomic
 
 BEGIN = "<!-- from here on made by `python -m eishil.wire_page docs/protocol.md` -->\n"
+WIDTH = 120
 _NAMES = {"u1": "uint8", "u2": "uint16", "u4": "uint32", "i2": "int16", "i4": "int32", "f4": "float32"}
 
 
@@ -21,7 +23,7 @@ def tables() -> str:
     parts += [_message(message) for message in (wire.HEADER, *wire.MESSAGES)]
     parts.append("\n## Enums\n")
     for name, values in wire.ENUMS.items():
-        parts.append(f"\n**{name}**: " + ", ".join(f"{key} = {value}" for key, value in values.items()) + "\n")
+        parts.append("\n" + _prose(f"**{name}**: " + ", ".join(f"{key} = {value}" for key, value in values.items())))
     return "".join(parts)
 
 
@@ -33,9 +35,13 @@ def page(old: str) -> str:
     return prose + BEGIN + tables()
 
 
+def _prose(text: str) -> str:
+    return textwrap.fill(text, WIDTH) + "\n"
+
+
 def _message(message: wire.Message) -> str:
     code = "" if message is wire.HEADER else f" `0x{message.code:02x}`"
-    comment = f"{message.comment}\n\n" if message.comment else ""
+    comment = f"{_prose(message.comment)}\n" if message.comment else ""
     rows = "".join(_row(field) for field in message.fields)
     return f"\n### {message.name}{code}\n{comment}| field | type | length | |\n|---|---|---|---|\n{rows}"
 
