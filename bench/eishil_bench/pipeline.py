@@ -40,8 +40,8 @@ NEEDED_TRAJECTORIES = (
 # The recipe's values are hashed; how they are parsed and what is made of finished tables do not touch these.
 ASIDE = tuple(
     f"dataset/{name}.py"
-    for name in ("recipe", "recipe_types", "simulation_recipe", "measurement", "sample", "audit", "card", "export",
-                 "features", "circuits", "feature_table", "memory_benchmark",
+    for name in ("recipe", "recipe_types", "simulation_recipe", "run_recipe", "variants", "measurement", "sample",
+                 "audit", "card", "export", "features", "circuits", "feature_table", "memory_benchmark",
                  "impedance_benchmark")
 )  # fmt: skip
 NO_OPTIONS: Mapping[str, Any] = {}
@@ -128,6 +128,16 @@ class Workspace:
             yield
         finally:
             lock.release()
+
+
+def fresh(workspace: Workspace) -> Workspace | None:
+    """The same held-out cells before they age, in a folder of their own; None where they are not commissioned."""
+    from eishil.dataset.variants import fresh_cells
+
+    spectra = workspace.recipe.fresh_spectra()
+    if not spectra:
+        return None
+    return Workspace(fresh_cells(workspace.recipe, spectra), workspace.recipe_path, workspace.root / "fresh")
 
 
 def require_cells(workspace: Workspace) -> None:

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define M MODEL_N_OBSERVATIONS
+#define COMMISSIONING_CHANGE REAL(0.25) /* of an offset over a life; docs/estimator.md has how it was chosen */
 
 void commissioning_init(commissioning_t *c)
 {
@@ -68,8 +69,8 @@ bool commissioning_add(commissioning_t *c, const model_t *model, estimator_work_
 /* What the observations that were seen often enough say together. */
 typedef struct {
     unsigned count;
-    real_t beyond;  /* mean scatter beyond what the model expects, 0 at least */
-    real_t between; /* variance of the offsets */
+    real_t beyond; /* mean scatter beyond what the model expects, 0 at least */
+    real_t square; /* mean square of the offsets */
 } summary_t;
 
 static bool is_known(const commissioning_observation_t *one)
@@ -85,19 +86,16 @@ static real_t scatter(const commissioning_observation_t *one)
 static summary_t summarise(const commissioning_t *c)
 {
     summary_t sum = {.count = 0};
-    real_t mean = REAL(0);
     for (unsigned i = 0; i < M; i++) {
         const commissioning_observation_t *one = &c->observation[i];
         if (is_known(one)) {
-            const real_t before = one->offset - mean;
             sum.count++;
-            mean += before / (real_t)sum.count;
-            sum.between += before * (one->offset - mean);
+            sum.square += one->offset * one->offset;
             sum.beyond += scatter(one) - one->expected / (real_t)one->count;
         }
     }
     const real_t share = sum.count > 0U ? REAL(1) / (real_t)sum.count : REAL(0);
-    sum.between *= share;
+    sum.square *= share;
     sum.beyond = sum.beyond > REAL(0) ? sum.beyond * share : REAL(0);
     return sum;
 }
@@ -108,10 +106,11 @@ bool commissioning_finish(commissioning_t *c)
         return false;
     }
     const summary_t sum = summarise(c);
+    const real_t changes = COMMISSIONING_CHANGE * COMMISSIONING_CHANGE * sum.square;
     for (unsigned i = 0; i < M; i++) {
         commissioning_observation_t *one = &c->observation[i];
         const bool known = is_known(one);
-        one->variance = known ? sum.beyond + scatter(one) / (real_t)one->count : sum.between;
+        one->variance = known ? sum.beyond + changes + scatter(one) / (real_t)one->count : sum.square;
         one->offset = known ? one->offset : REAL(0);
     }
     return true;

@@ -60,7 +60,7 @@ def run(estimator, tmp_path, monkeypatch):
             waits_s = (DEADLINE_s / 2, DEADLINE_s / 2)
             link = Link(dut, model.dimensions(), waits_s=waits_s, hello_waits_s=waits_s)
             device_run = DeviceRun(dut, model, BUILD_ID, link=link)
-            return board, device_run, [steps for _, steps in device_run.answers(cells)]
+            return board, device_run, [life.steps for _, life in device_run.answers(cells)]
 
     return run
 

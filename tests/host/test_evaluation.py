@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from eishil import evaluation
-from eishil.dataset.recipe import EvaluationRecipe, Recipe
+from eishil.dataset.recipe import Recipe
+from eishil.dataset.run_recipe import EvaluationRecipe
 from eishil.dataset.tables import Dataset
 from eishil.filters.replay import measured_cells, replay
 from eishil.identify.cramer_rao import Bound

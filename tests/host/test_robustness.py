@@ -11,9 +11,10 @@ import pytest
 
 from eishil.dataset.design import MODES, design
 from eishil.dataset.recipe import Recipe
+from eishil.dataset.variants import fresh_cells
 from eishil.filters.replay import MeasuredCell
 from eishil.filters.step import StepInput
-from eishil.robustness.scenarios import FRESH_SPECTRA, SCENARIOS, Scenario, fresh_cells
+from eishil.robustness.scenarios import SCENARIOS, Scenario
 
 FREQUENCY_HZ = np.array([0.01, 0.05, 0.1, 10.0])
 
@@ -111,9 +112,9 @@ def test_a_scenario_without_the_gate_changes_nothing_else() -> None:
 
 def test_fresh_cells_are_the_held_out_ones_before_they_age(write_recipe: Callable[..., Path]) -> None:
     recipe = Recipe.load(write_recipe())
-    before, fresh = design(recipe), design(fresh_cells(recipe))
+    before, fresh = design(recipe), design(fresh_cells(recipe, 8))
     start = before[(before["split"] == "test") & (before["step"] == 0)].set_index("cell_id")
-    assert len(fresh) == len(start) * FRESH_SPECTRA
+    assert len(fresh) == len(start) * 8
     for column in ("lli", "lam_ne", "lam_pe", "sei_thickness_nm", "contact_resistance_mOhm"):
         np.testing.assert_allclose(fresh[column], start.loc[fresh["cell_id"], column], rtol=1e-4)
 

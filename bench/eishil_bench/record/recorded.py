@@ -11,7 +11,7 @@ from eishil import wire
 from eishil.errors import EishilError
 from eishil.filters.step import StepInput
 from eishil.model import Model
-from eishil_bench.link.interface import STEPS, UNTIMED, LinkStatistics, Request
+from eishil_bench.link.interface import COMMISSION, STEPS, UNTIMED, LinkStatistics, Request
 from eishil_bench.link.messages import request_body
 from eishil_bench.link.session import Session
 from eishil_bench.record.journal import Exchange, Section
@@ -71,13 +71,23 @@ def recorded_session(name: str, exchanges: Sequence[Exchange], model: Model, *, 
 
 def recorded_trajectory(section: Section, model: Model) -> Trajectory:
     """What was sent, read back from the requests; points that were masked are NaN again."""
-    dtype = wire.dtype(wire.BY_NAME["step_request"], model.dimensions())
-    requests = [np.frombuffer(one.request, dtype)[0] for one in section.exchanges if one.name in STEPS]
+    requests = _requests(section, "step", STEPS, model)
+    fresh = [
+        _as_measured(request)
+        for request in _requests(section, COMMISSION, (COMMISSION,), model)
+        if request["action"] == wire.ENUMS["commissioning"]["ADD"]
+    ]
     spectra = [
         HeldOutSpectrum(step, cycles, soh, soc, np.array(modes, np.float64), _as_measured(request))
         for (step, cycles, soh, soc, modes), request in zip(section.about["labels"], requests, strict=True)
     ]
-    return Trajectory(section.about["cell_id"], tuple(spectra), section.about["masked"])
+    return Trajectory(section.about["cell_id"], tuple(spectra), section.about["masked"], tuple(fresh))
+
+
+def _requests(section: Section, layout: str, names: Sequence[str], model: Model) -> list[np.void]:
+    """Bodies of the section's requests of these names, which are laid out alike."""
+    dtype = wire.dtype(wire.BY_NAME[f"{layout}_request"], model.dimensions())
+    return [np.frombuffer(one.request, dtype)[0] for one in section.exchanges if one.name in names]
 
 
 def _as_measured(request: np.void) -> StepInput:

@@ -17,11 +17,12 @@ from eishil.filters.ukf import reference_filter
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil_bench.link.interface import LinkStatistics
-from eishil_bench.link.session import ID_BYTES, stream
+from eishil_bench.link.session import ID_BYTES
 from eishil_bench.record.journal import Exchange, Recording, read
 from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE, recorded_session, recorded_trajectory
 from eishil_bench.report.page import write_report
 from eishil_bench.runs import run_table
+from eishil_bench.runs.device_run import live
 from eishil_bench.runs.limits import Limit
 from eishil_bench.runs.measure import Measurement, compared, judge
 from eishil_bench.runs.results import Results
@@ -93,7 +94,7 @@ def _measurement(recording: Recording, model: Model, ekf: Ekf, progress: Progres
     for done, section in enumerate(recording.finished.values(), 1):
         trajectory = recorded_trajectory(section, model)
         session = recorded_session(name, section.exchanges, model, covariance_every=covariance_every)
-        rows += compared(ekf, trajectory, stream(session, [one.measured for one in trajectory.spectra]))
+        rows += compared(ekf, trajectory, live(session, trajectory))
         progress("replay", done, len(recording.finished), f"{name}, cell {trajectory.cell_id}")
     end = recording.end or {}
     return Measurement(

@@ -13,6 +13,7 @@ from eishil.filters.scores import chi_square_bounds, rms, within
 from eishil_bench.runs.bootstrap import cell_means, interval
 from eishil_bench.runs.results import (
     CellError,
+    CommissioningFigures,
     Comparison,
     CountPerStep,
     EndOfLife,
@@ -64,6 +65,7 @@ def compare(table: pd.DataFrame, state_names: Sequence[str], mode_names: Sequenc
         nees_bounds=_bounds(table["cell_id"].nunique()),
         rul_mae_cycles=mae_cycles,
         rul=rul,
+        commissioning=commissioning(table),
         count_per_step=count_per_step(table) if counted else None,
         states=states,
         modes=modes(table, mode_names),
@@ -189,6 +191,22 @@ def remaining_life(table: pd.DataFrame) -> tuple[float | None, RemainingLifeFigu
         unforeseen=float(np.mean(np.isinf(median[alive]))),
     )
     return float(np.abs(error).mean()), figures
+
+
+def commissioning(table: pd.DataFrame) -> CommissioningFigures | None:
+    """What the fresh spectra taught the device beside the reference; None where no cell was commissioned."""
+    if "fresh_spectra" not in table:
+        return None
+    cells = table.drop_duplicates("cell_id")
+    offset, device_offset = (matrix(cells, f"{who}_offset") for who in ("reference", "device"))
+    sigma, device_sigma = (np.sqrt(matrix(cells, f"{who}_offset_variance")) for who in ("reference", "device"))
+    return CommissioningFigures(
+        fresh_spectra=int(cells["fresh_spectra"].min()),
+        rms_offset=rms(offset),
+        max_abs_offset_difference=float(np.abs(device_offset - offset).max()),
+        max_abs_sigma_difference_relative=float(np.abs(device_sigma / sigma - 1).max()),
+        soh_rmse_uncommissioned=rms(errors(table, "uncommissioned")),
+    )
 
 
 def _bounds(freedom: int) -> Interval:

@@ -8,10 +8,11 @@ run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from eishil.errors import EishilError, SilenceError, TargetDiedError, TargetError
+from eishil.filters.commissioning import Commissioning
 from eishil.model import Model
 from eishil_bench.link.interface import ByteStream, Exchanger, LinkStatistics
 from eishil_bench.link.session import (
@@ -40,6 +41,20 @@ class Device(ByteStream, Protocol):
 
     def reset(self) -> None:
         """Reset the device; it is ready to talk afterwards."""
+
+
+@dataclass(frozen=True)
+class DeviceLife:
+    """A device's estimates along a trajectory, and what the cell's fresh spectra had taught it."""
+
+    steps: list[DeviceStep]
+    commissioning: Commissioning | None = None
+
+
+def live(session: Session, trajectory: Trajectory) -> DeviceLife:
+    """One trajectory from the prior on, after the device was commissioned where there are fresh spectra."""
+    learned = session.commission(trajectory.fresh) if trajectory.fresh else None
+    return DeviceLife(stream(session, trajectory.measured), learned)
 
 
 class DeviceRun:
@@ -88,7 +103,7 @@ class DeviceRun:
         """Counts of this run, with those of the trajectories that were on record."""
         return self._before + self._session.link.statistics
 
-    def answers(self, trajectories: Sequence[Trajectory]) -> Iterator[tuple[Trajectory, list[DeviceStep]]]:
+    def answers(self, trajectories: Sequence[Trajectory]) -> Iterator[tuple[Trajectory, DeviceLife]]:
         """Every trajectory with the device's estimates, in order; `identity` and `status` are there at the end.
 
         Raises
@@ -119,30 +134,30 @@ class DeviceRun:
         if isinstance(self._session.link, SteadyLink):
             self._session.link.raise_rate()
 
-    def _recorded(self, trajectory: Trajectory, section: Section) -> list[DeviceStep]:
+    def _recorded(self, trajectory: Trajectory, section: Section) -> DeviceLife:
         name, every = self._device.name, self._covariance_every
         session = recorded_session(name, section.exchanges, self._model, covariance_every=every)
-        return stream(session, [spectrum.measured for spectrum in trajectory.spectra])
+        return live(session, trajectory)
 
-    def _measured(self, trajectory: Trajectory) -> list[DeviceStep]:
+    def _measured(self, trajectory: Trajectory) -> DeviceLife:
         journal = self._logbook.journal
-        steps = None
-        while steps is None:
+        life = None
+        while life is None:
             try:
-                steps = self._stream(trajectory)
+                life = self._live(trajectory)
             except _GONE as gone:
                 journal.note("abandoned", cell_id=trajectory.cell_id)
                 self._recover(gone, f"it was reset and cell {trajectory.cell_id} run again")
         journal.note("finished", cell_id=trajectory.cell_id, link=asdict(self.link))
         journal.sync()
-        return steps
+        return life
 
-    def _stream(self, trajectory: Trajectory) -> list[DeviceStep]:
+    def _live(self, trajectory: Trajectory) -> DeviceLife:
         """Where the device has started anew, or lost its estimator, its fault is told in place of what followed."""
         self._logbook.journal.begin(about_trajectory(trajectory))
         resumed = self._session.link.statistics.resumed
         try:
-            steps = stream(self._session, [spectrum.measured for spectrum in trajectory.spectra])
+            life = live(self._session, trajectory)
         except _GONE:
             raise
         except TargetError:
@@ -150,7 +165,7 @@ class DeviceRun:
             raise
         if self._session.link.statistics.resumed != resumed:
             self._refuse_faults()
-        return steps
+        return life
 
     def _refuse_stranger(self, found: Identity) -> None:
         refuse_stranger(self._device.name, found, self._model, self._build_id, self._flash_command)

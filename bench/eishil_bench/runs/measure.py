@@ -13,12 +13,12 @@ from eishil.filters.forecast import Forecast
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil_bench.link.interface import Exchanger, LinkStatistics
-from eishil_bench.link.session import DeviceStatus, DeviceStep, Identity
+from eishil_bench.link.session import DeviceStatus, Identity
 from eishil_bench.record.logbook import Image, Logbook
 from eishil_bench.runs import compare, limits, run_table
-from eishil_bench.runs.device_run import Device, DeviceRun
+from eishil_bench.runs.device_run import Device, DeviceLife, DeviceRun
 from eishil_bench.runs.results import Clock, Comparison, DeviceCounts, LinkCounts, Results, Size
-from eishil_bench.runs.stimulus import Trajectory, reference_steps
+from eishil_bench.runs.stimulus import Trajectory, reference_life
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,21 @@ def measure(
     )
     total = sum(len(trajectory.spectra) for trajectory in trajectories)
     rows: list[dict[str, Any]] = []
-    for trajectory, answers in run.answers(trajectories):
-        rows += compared(ekf, trajectory, answers)
+    for trajectory, life in run.answers(trajectories):
+        rows += compared(ekf, trajectory, life)
         progress("run", len(rows), total, f"{device.name}, cell {trajectory.cell_id}")
     return Measurement(pd.DataFrame(rows), run.identity, run.status, run.link, run.remarks)
 
 
-def compared(ekf: Ekf, trajectory: Trajectory, answers: Sequence[DeviceStep]) -> list[dict[str, Any]]:
+def compared(ekf: Ekf, trajectory: Trajectory, device: DeviceLife) -> list[dict[str, Any]]:
     """Rows of the run's table: the device's estimates beside the reference's on the same numbers."""
     forecast, rows, cycles = Forecast(ekf.model), [], 0.0
-    for labelled, reference, answer in zip(trajectory.spectra, reference_steps(ekf, trajectory), answers, strict=True):
+    reference = reference_life(ekf, trajectory)
+    learned = run_table.commissioned(trajectory, reference, device)
+    for labelled, expected, answer in zip(trajectory.spectra, reference.steps, device.steps, strict=True):
         cycles += labelled.measured.elapsed_cycles
         says = run_table.Says(forecast.remaining_life(answer.output, cycles), *forecast.modes(answer.output, cycles))
-        rows.append(run_table.row(trajectory.cell_id, labelled, reference, answer, says))
+        rows.append(run_table.row(trajectory.cell_id, labelled, expected, answer, says) | learned)
     return rows
 
 

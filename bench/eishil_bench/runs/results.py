@@ -116,6 +116,16 @@ class RemainingLifeFigures(_Part):
     unforeseen: float  # share of forecasts that see no end; their error is counted from the last cycle of the run
 
 
+class CommissioningFigures(_Part):
+    """What spectra of the fresh cells taught device and reference: offsets of ln Z and what they leave open."""
+
+    fresh_spectra: int  # of each cell; the fewest where some were masked
+    rms_offset: float  # of the reference, over cells and observations
+    max_abs_offset_difference: float  # device - reference
+    max_abs_sigma_difference_relative: float  # of the standard deviation that is left
+    soh_rmse_uncommissioned: float  # of the reference without the fresh spectra
+
+
 class CellError(_Part):
     """One held-out cell."""
 
@@ -164,6 +174,7 @@ class Comparison(_Part):
     nees_bounds: Interval  # 95 %, chi-square with one degree of freedom per cell: errors of one life hang together
     rul_mae_cycles: float | None  # of the device's forecast, where a life ends within its trajectory
     rul: RemainingLifeFigures | None
+    commissioning: CommissioningFigures | None = None
     count_per_step: CountPerStep | None
     states: list[StateDifference]
     modes: list[ModeFigures]

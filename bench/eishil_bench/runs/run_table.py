@@ -8,6 +8,10 @@ by rows); `prior_soh`, `prior_soh_sigma`; lists `modes` (label), `device_modes`,
 (`eishil.filters.forecast`); `count`, in units of the results' clock, and the `interrupts` that fell into it;
 `round_trip_us` and `interval_us` of the reply (`eishil_bench.link.interface.Timing`).
 
+Where cells were commissioned also, the same in all rows of a cell: `fresh_spectra`, lists `reference_offset`,
+`device_offset`, `reference_offset_variance`, `device_offset_variance` (m); and `uncommissioned_soh`, the reference's
+estimate without the fresh spectra.
+
 A brief reply has no covariance: `device_P` has its diagonal alone, `device_modes_sigma` and `device_rul_` are NaN.
 """
 
@@ -26,7 +30,8 @@ from eishil.files import sha256_file, write_atomic
 from eishil.filters.forecast import RemainingLife
 from eishil.filters.step import StepOutput
 from eishil_bench.link.session import DeviceStep
-from eishil_bench.runs.stimulus import HeldOutSpectrum, ReferenceStep
+from eishil_bench.runs.device_run import DeviceLife
+from eishil_bench.runs.stimulus import HeldOutSpectrum, ReferenceLife, ReferenceStep, Trajectory
 
 SOH = 0  # position among the readouts
 
@@ -46,6 +51,7 @@ def row(
     """One row of the table."""
     measured = spectrum.measured
     z_ohm = np.where(measured.valid, measured.z_ohm, np.nan)
+    before = reference.uncommissioned
     return {
         "cell_id": cell_id,
         "step": spectrum.step,
@@ -72,7 +78,17 @@ def row(
         "interrupts": device.interrupts,
         "round_trip_us": device.timing.round_trip_us,
         "interval_us": device.timing.interval_us,
+        **({} if before is None else {"uncommissioned_soh": float(before.readout[SOH])}),
     }
+
+
+def commissioned(trajectory: Trajectory, reference: ReferenceLife, device: DeviceLife) -> dict[str, Any]:
+    """What all rows of a commissioned cell have besides; empty where nobody was commissioned."""
+    columns: dict[str, Any] = {}
+    for who, learned in (("reference", reference.commissioning), ("device", device.commissioning)):
+        if learned is not None:
+            columns |= {f"{who}_offset": learned.offset.tolist(), f"{who}_offset_variance": learned.variance.tolist()}
+    return {"fresh_spectra": len(trajectory.fresh), **columns} if columns else {}
 
 
 def save(table: pd.DataFrame, path: Path) -> str:

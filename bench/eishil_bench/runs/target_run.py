@@ -13,6 +13,7 @@ from eishil.evaluation_figures import HostFigures
 from eishil.filters.ukf import reference_filter
 from eishil.model import Model
 from eishil.progress import Progress
+from eishil_bench import pipeline
 from eishil_bench.dut import TargetSpec, open_dut
 from eishil_bench.pipeline import Workspace
 from eishil_bench.record.logbook import journal_header, open_logbook
@@ -45,11 +46,13 @@ class Stimulus:
         from eishil.network.onnx_files import load_float_network
 
         model = Model.load(workspace.model / MODEL_FILE)
-        trajectories = held_out_trajectories(Dataset.open(workspace.dataset), workspace.recipe, model)
+        fresh = pipeline.fresh(workspace)
+        before = Dataset.open(fresh.dataset) if fresh else None
+        trajectories = held_out_trajectories(Dataset.open(workspace.dataset), workspace.recipe, model, before)
         if not any(trajectory.spectra for trajectory in trajectories):
             raise RecipeError(f"{workspace.recipe_path}: [population.test] gives no spectrum that is not masked")
         network = load_float_network(workspace.model / NETWORK_FILE)
-        return cls(workspace, model, network, trajectories, _provenance(workspace, model))
+        return cls(workspace, model, network, trajectories, _provenance(workspace, model, fresh))
 
     @property
     def masked_spectra(self) -> int:
@@ -171,7 +174,7 @@ def _flash_command(workspace: Workspace, spec: TargetSpec, port: str | None) -> 
     return f"{workspace.command('flash')} --target {spec.name}{on_port}"
 
 
-def _provenance(workspace: Workspace, model: Model) -> dict[str, str]:
+def _provenance(workspace: Workspace, model: Model, fresh: Workspace | None) -> dict[str, str]:
     """Where every figure comes from: files by hash, libraries by version, and what the model file says of itself."""
     from eishil.files import sha256_file
     from eishil.versions import versions
@@ -184,5 +187,7 @@ def _provenance(workspace: Workspace, model: Model) -> dict[str, str]:
         workspace.model / MODEL_FILE,
     )
     hashes = {f"sha256 of {path.name}": sha256_file(path) for path in files}
+    if fresh:
+        hashes["sha256 of the fresh cells' spectra.parquet"] = sha256_file(fresh.dataset / "spectra.parquet")
     libraries = {f"version of {name}": version for name, version in versions().items()}
     return hashes | libraries | {f"model: {name}": text for name, text in model.provenance.items()}

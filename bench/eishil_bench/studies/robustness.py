@@ -12,12 +12,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from eishil.dataset.tables import Dataset
+from eishil.dataset.variants import fresh_cells
 from eishil.files import write_atomic
 from eishil.filters.scores import rms
 from eishil.model import Model
 from eishil.progress import Progress
 from eishil.robustness.replay import Outcome, run
-from eishil.robustness.scenarios import SCENARIOS, Scenario, Vary, fresh_cells
+from eishil.robustness.scenarios import FRESH_SPECTRA, SCENARIOS, Scenario, Vary
 from eishil.versions import versions
 from eishil_bench import pipeline, terminal
 from eishil_bench.pipeline import Workspace
@@ -161,7 +162,7 @@ def _lead(model: Model) -> str:
 
 def _fresh(scenario: Scenario) -> Vary:
     """The scenario's cells before they age."""
-    return lambda recipe: fresh_cells(scenario.vary(recipe) if scenario.vary else recipe)
+    return lambda recipe: fresh_cells(scenario.vary(recipe) if scenario.vary else recipe, FRESH_SPECTRA)
 
 
 def _dataset(workspace: Workspace, vary: Vary | None, workers: int, progress: Progress) -> Dataset:

@@ -24,6 +24,7 @@ from eishil.dataset.recipe_types import (
     PositiveRange,
     Section,
 )
+from eishil.dataset.run_recipe import CommissioningRecipe, EvaluationRecipe
 from eishil.dataset.simulation_recipe import SimulationRecipe, check_simulated
 from eishil.errors import RecipeError
 from eishil.validation import first_mistake
@@ -113,15 +114,6 @@ class FilterRecipe(Section):
     outlier_probation: Annotated[int, Field(ge=1, le=255)] = 5
 
 
-class EvaluationRecipe(Section):
-    """What `eishil run` computes on this machine besides: the bound, an unscented filter, and more seeds.
-
-    Each of `seeds` starts the training of another network and draws other noise.
-    """
-
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-
-
 class Recipe(Section):
     """Everything a run depends on."""
 
@@ -137,6 +129,7 @@ class Recipe(Section):
     network: NetworkRecipe
     filter: FilterRecipe
     evaluation: EvaluationRecipe | None = None
+    commissioning: CommissioningRecipe | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
@@ -148,6 +141,8 @@ class Recipe(Section):
             raise ValueError("ageing: this table is missing; trajectories and snapshots need it")
         if simulated:
             check_simulated(self.simulation, self.cell.model, beside_snapshots=snapshot > 0)
+        if self.commissioning is not None:
+            self.commissioning.check(ages=self.ageing is not None, evaluated=self.evaluation is not None)
         if self.ageing is not None:
             self.ageing.check_growth()
             self._check_cells_differ("trajectories", self.ageing.varies(), "ageing", "start, end, exponent or speed")
@@ -164,6 +159,10 @@ class Recipe(Section):
                 f"{section}: every cell would live the same life, so that held-out cells are known from training;"
                 f" widen {remedy}"
             )
+
+    def fresh_spectra(self) -> int:
+        """How often every held-out cell is measured before it ages."""
+        return self.commissioning.spectra if self.commissioning else 0
 
     def seed_of(self, split: str) -> int:
         """What draws the cells of a split."""

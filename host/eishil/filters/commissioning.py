@@ -2,7 +2,8 @@
 
 Cells of one make differ in diffusivities, rates, conductivities. On ln Z that is mostly an offset at every observation,
 which spectra of the fresh cell show, because the fresh state is known. What is left (the offset is not the same at all
-temperatures and charges, and a mean of few spectra is not exact) is a variance that comes on top of the model's.
+temperatures and charges, changes as the cell ages, and a mean of few spectra is not exact) is a variance that comes on
+top of the model's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from eishil.model import Model
 
 Array = NDArray[np.float64]
 LEAST_SPECTRA = 2
+CHANGE = 0.25  # of an offset over a life; docs/estimator.md has how it was chosen
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,21 @@ class Commissioning:
 
     def corrected(self, step: StepInput) -> StepInput:
         """The spectrum without the offset: what a cell with the model's constants would have given."""
-        real, imaginary = np.split(np.exp(-self.offset), 2)
-        return replace(step, z_ohm=step.z_ohm.real * real + 1j * step.z_ohm.imag * imaginary)
+        return replace(step, z_ohm=_scaled(step.z_ohm, -self.offset))
+
+    def restored(self, z_ohm: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """A spectrum (F,) of the model with the offset: what this cell would give."""
+        return _scaled(z_ohm, self.offset)
 
     def adapted(self, model: Model) -> Model:
         """The model for this cell: it doubts the observations by as much as is left."""
         variance = (np.array(model.noise.variance) + self.variance).tolist()
         return model.model_copy(update={"noise": model.noise.model_copy(update={"variance": variance})})
+
+
+def _scaled(z_ohm: NDArray[np.complex128], ln_factor: Array) -> NDArray[np.complex128]:
+    real, imaginary = np.split(np.exp(ln_factor), 2)
+    return np.asarray(z_ohm.real * real + 1j * z_ohm.imag * imaginary, np.complex128)
 
 
 def commission(model: Model, network: Network, fresh: Sequence[StepInput]) -> Commissioning:
@@ -70,7 +80,8 @@ def _summary(difference: Array, expected: Array) -> Commissioning:
     """From differences and expected variances (K, m), NaN where there are none, to offset and what is left of it.
 
     The scatter beyond what instrument and context explain is taken over all observations together: a few spectra say
-    little of a single one. An observation that was never there has no offset, and the scatter of all offsets is left.
+    little of a single one. So is what ageing will change of the offsets, which no fresh spectrum shows. An observation
+    that was never there has no offset, and the square of all others is left.
     """
     count = np.isfinite(difference).sum(axis=0)
     known = count >= LEAST_SPECTRA
@@ -78,6 +89,7 @@ def _summary(difference: Array, expected: Array) -> Commissioning:
     offset[known] = np.nanmean(difference[:, known], axis=0)
     scatter = np.nanvar(difference[:, known], axis=0, ddof=1)
     beyond = max(0.0, float(np.mean(scatter - np.nanmean(expected[:, known], axis=0)))) if known.any() else 0.0
-    variance = np.full(len(count), float(np.var(offset[known])) if known.any() else 0.0)
-    variance[known] = beyond + scatter / count[known]
+    square = float(np.mean(offset[known] ** 2)) if known.any() else 0.0
+    variance = np.full(len(count), square)
+    variance[known] = beyond + CHANGE**2 * square + scatter / count[known]
     return Commissioning(offset, variance)

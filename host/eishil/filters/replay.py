@@ -105,6 +105,16 @@ def measured_cells(
     return cells
 
 
+def fresh_steps(
+    fresh: Dataset, columns: Sequence[int], measurement: MeasurementRecipe, seed: int
+) -> dict[str, tuple[StepInput, ...]]:
+    """Spectra of the test cells before they age, by cell, as `measured_cells` would measure their lives.
+
+    The noise is another one: samples of the two data sets have the same names.
+    """
+    return {cell.cell_id: cell.steps for cell in measured_cells(fresh.split("test"), columns, measurement, seed + 1)}
+
+
 def replay(model: Model, network: Network, cells: Sequence[MeasuredCell]) -> Estimates:
     """Filter every cell from the model's prior; SOH is the first readout."""
     filter_ = reference_filter(model, network)

@@ -12,7 +12,7 @@ from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import Dataset
 from eishil.errors import EishilError
 from eishil.filters.commissioning import Commissioning, commission
-from eishil.filters.replay import Estimates, MeasuredCell, measured_cells, replay
+from eishil.filters.replay import Estimates, MeasuredCell, fresh_steps, measured_cells, replay
 from eishil.filters.scores import within
 from eishil.model import Model
 from eishil.network.integer import IntegerReference
@@ -69,9 +69,8 @@ def run(scenario: Scenario, recipe: Recipe, dataset: Dataset, model: Model, fres
     if fresh is None:
         estimates = [replay(model, network, cells)]
     else:
-        # Noise of their own: samples of the two data sets have the same names.
-        first = measured_cells(fresh.split("test"), columns, noisy, recipe.seed + 1)
-        learned = {cell.cell_id: commission(model, network, cell.steps) for cell in first}
+        first = fresh_steps(fresh, columns, noisy, recipe.seed)
+        learned = {cell_id: commission(model, network, steps) for cell_id, steps in first.items()}
         estimates = [_commissioned(learned[cell.cell_id], model, network, cell) for cell in cells]
     masked = sum(cell.masked for cell in cells)
     rows = pd.concat([_rows(cell) for cell in cells], ignore_index=True)

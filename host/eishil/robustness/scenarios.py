@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eishil.dataset.cell_recipe import CellRecipe, SpreadRecipe
-from eishil.dataset.recipe import PopulationRecipe, Recipe
+from eishil.dataset.recipe import Recipe
+from eishil.dataset.variants import other_cells
 from eishil.filters.replay import MeasuredCell
 from eishil.filters.step import StepInput
 
@@ -50,19 +50,6 @@ class Scenario:
     disturb: Disturb | None = None
     gate: bool = True
     commissioned: bool = False
-
-
-def fresh_cells(recipe: Recipe) -> Recipe:
-    """The recipe's held-out cells before they age, at other charges and temperatures."""
-    still = {"steps": FRESH_SPECTRA, "speed": (1e-9, 1e-9), "knee_probability": 0.0}
-    return other_cells(recipe, "fresh", ageing=recipe.ageing_paths().model_copy(update=still))
-
-
-def other_cells(recipe: Recipe, name: str, **sections: Any) -> Recipe:
-    """The recipe's held-out trajectories with other sections, and no other cells."""
-    none = PopulationRecipe(soc=recipe.population.test.soc, temperature_degC=recipe.population.test.temperature_degC)
-    population = recipe.population.model_copy(update={"train": none, "validation": none})
-    return recipe.model_copy(update={"name": f"{recipe.name}-{name}", "population": population, **sections})
 
 
 def _speed(recipe: Recipe) -> Recipe:
