@@ -81,8 +81,8 @@ def run(
     with workspace.locked():
         for stage in pipeline.STAGES:
             _make(workspace, stage, workers, force=False, making=making)
-        if fresh := pipeline.fresh(workspace):
-            _make(fresh, "dataset", workers, force=False, making=making)
+        if pipeline.fresh(workspace):
+            _make(workspace, pipeline.FRESH, workers, force=False, making=making)
         _enter_as_scored(workspace, "eishil run")
         if workspace.recipe.evaluation is not None:
             _make(workspace, pipeline.EVALUATE, workers, force=False)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import cpu_count
 from pathlib import Path
 from shlex import quote
@@ -30,6 +30,7 @@ DATASET_LIBRARIES = ("pybamm", "casadi", "numpy", "scipy", "pyarrow")
 TRAIN_LIBRARIES = ("scikit-learn", "numpy", "scipy", "threadpoolctl", "onnx")
 QUANTIZE_LIBRARIES = ("scikit-learn", "numpy", "scipy", "onnx")
 STAGES = ("dataset", "train", "quantize", "generate")
+FRESH = "fresh"  # of recipes that commission their cells
 EVALUATE = "evaluate"  # of recipes with a section for it; nothing but results.json reads it
 DEFAULT_BUILD_ROOT = Path("build")
 NEEDED_TRAJECTORIES = (
@@ -152,9 +153,11 @@ def require_cells(workspace: Workspace) -> None:
 
 
 def stage(workspace: Workspace, name: str, workers: int = 1, making: Mapping[str, Any] = NO_OPTIONS) -> Stage:
-    """A stage by its name in `STAGES`, or `EVALUATE`; `making` are options of `eishil.dataset.factory.Options`."""
+    """A stage by its name; `making` are options of `eishil.dataset.factory.Options`."""
     if name == "dataset":
         return _dataset(workspace, workers, making)
+    if name == FRESH and (own := fresh(workspace)):
+        return replace(_dataset(own, workers, making), name=FRESH)
     if name == EVALUATE:
         return _evaluate(workspace, workers)
     return {"train": _train, "quantize": _quantize, "generate": _generate}[name](workspace)

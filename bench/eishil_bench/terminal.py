@@ -17,6 +17,7 @@ from rich.table import Table
 from eishil.progress import Progress
 from eishil_bench.report.words import (
     bound_text,
+    commissioning_sentence,
     figure_text,
     interval_text,
     left_out_text,
@@ -103,7 +104,7 @@ def tell_results(results: Results, report: Path) -> None:
     console = results_console()
     console.print(_summary(results))
     console.print(_checks(results))
-    if sentence := scored_before_sentence(results):
+    for sentence in filter(None, (commissioning_sentence(results), scored_before_sentence(results))):
         console.print(escape(sentence), soft_wrap=True)
     for remark in results.remarks:
         console.print(f"[yellow]remark[/]  {escape(remark)}", soft_wrap=True)

@@ -11,7 +11,7 @@ import pytest
 from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe
 from eishil.dataset.tables import Dataset
-from eishil.errors import RecipeError
+from eishil.errors import EishilError, RecipeError
 from eishil_bench.runs.stimulus import held_out_trajectories
 from support.random_models import random_estimator
 
@@ -97,6 +97,24 @@ def test_numbers_are_the_measured_ones_at_the_models_frequencies_in_float32(data
         assert spectrum.measured.temperature_degC == float(np.float32(measured.temperature_degC[k]))
         assert spectrum.measured.valid.all()
     assert np.abs(measured.z_ohm / rows.z_ohm - 1).max() > 1e-4, "the noise of the recipe is on"
+
+
+def test_fresh_spectra_are_measured_with_noise_of_their_own(dataset, model):
+    whole = held_out_trajectories(
+        dataset.select((dataset.samples["cell_id"] == "a").to_numpy()), RECIPE, model, dataset
+    )
+    (cell,) = whole
+    assert len(cell.fresh) == STEPS
+    for fresh, measured in zip(cell.fresh, cell.measured, strict=True):
+        np.testing.assert_allclose(fresh.z_ohm, measured.z_ohm, rtol=0.03)
+        assert np.abs(fresh.z_ohm / measured.z_ohm - 1.0).min() > 1e-5
+        assert np.array_equal(fresh.z_ohm, fresh.z_ohm.astype(np.complex64))
+
+
+def test_a_cell_with_too_few_fresh_spectra_is_named(dataset, model):
+    fresh = dataset.select((dataset.samples["step"] < 2).to_numpy())
+    with pytest.raises(EishilError, match=r"cell b: 1 of its fresh spectra are not masked, and 2 or more"):
+        held_out_trajectories(dataset, RECIPE, model, fresh)
 
 
 def test_a_frequency_that_the_data_set_lacks_is_told(dataset, model):

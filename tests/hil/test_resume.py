@@ -1,4 +1,7 @@
-"""A host that is killed at random moments goes on from its journal, and nothing is lost, doubled or invented."""
+"""A host that is killed at random moments goes on from its journal, and nothing is lost, doubled or invented.
+
+Cells are commissioned, so that every reset loses more than an estimator; `test_link_campaigns` has cells that are not.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from eishil.errors import TargetError
@@ -22,13 +26,15 @@ from eishil_bench.link.exchange import Link
 from eishil_bench.record.journal import Journal, read
 from eishil_bench.record.kills import Rerun, estimates, kill_campaign
 from eishil_bench.record.logbook import journal_header, open_logbook
-from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE
-from eishil_bench.runs.device_run import DeviceRun
-from eishil_bench.runs.measure import measure
-from support.simulated_cells import simulated_cells
+from eishil_bench.record.recorded import MODEL_FILE, NETWORK_FILE, recorded_session, recorded_trajectory
+from eishil_bench.runs.device_run import DeviceRun, live
+from eishil_bench.runs.measure import compared, measure
+from support.estimates import untimed
+from support.simulated_cells import commissioned_cells, simulated_cells
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS, RESETS = 8, 4
+FRESH = 3
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +43,7 @@ def undisturbed(first_light_model, native_image, tmp_path_factory):
     network_path = ROOT / "datasets" / "models" / "first_light" / NETWORK_FILE
     network = load_float_network(network_path)
     cells = simulated_cells(first_light_model, network, cells=8, steps=40, seed=11)
+    cells = commissioned_cells(first_light_model, network, cells, FRESH, std=0.02)
     path = tmp_path_factory.mktemp("undisturbed") / "journal.bin"
     files = {MODEL_FILE: first_light_model.to_json().encode(), NETWORK_FILE: network_path.read_bytes()}
     header = journal_header(first_light_model, native_image, 0, {"target": "native"})
@@ -44,8 +51,23 @@ def undisturbed(first_light_model, native_image, tmp_path_factory):
         logbook = open_logbook(path, header, files, resume=False)
         with logbook.journal:
             ekf = Ekf(first_light_model, network)
-            measure(dut, first_light_model, native_image, ekf, cells, silent, logbook=logbook)
-    return path, cells
+            run = measure(dut, first_light_model, native_image, ekf, cells, silent, logbook=logbook)
+    return path, cells, run.table
+
+
+def test_a_journal_holds_what_commissioned_the_cells(undisturbed, first_light_model):
+    path, cells, table = undisturbed
+    network = load_float_network(ROOT / "datasets" / "models" / "first_light" / NETWORK_FILE)
+    rows = []
+    last = list(zip(read(path).finished.values(), cells, strict=True))[-2:]
+    for section, cell in last:
+        trajectory = recorded_trajectory(section, first_light_model)
+        for one, other in zip(trajectory.fresh, cell.fresh, strict=True):
+            np.testing.assert_array_equal(one.z_ohm, other.z_ohm)
+        session = recorded_session("native", section.exchanges, first_light_model)
+        rows += compared(Ekf(first_light_model, network), trajectory, live(session, trajectory))
+    assert untimed(pd.DataFrame(rows)).equals(untimed(table.iloc[-len(rows) :].reset_index(drop=True)))
+    assert table.groupby("cell_id")["device_offset"].first().map(np.std).between(0.01, 0.04).all()
 
 
 def run_with_signals(undisturbed, model, image, path, sent: dict[int, signal.Signals]) -> DeviceRun:
@@ -81,7 +103,7 @@ def test_target_is_started_again_and_its_cell_run_again(
     sent, words, undisturbed, first_light_model, native_image, tmp_path
 ):
     path = tmp_path / "journal"
-    run = run_with_signals(undisturbed, first_light_model, native_image, path, {100: sent})
+    run = run_with_signals(undisturbed, first_light_model, native_image, path, {120: sent})
     (remark,) = run.remarks
     assert re.fullmatch(rf"{words}; it was reset and cell \S+ run again", remark)
     assert estimates(path) == estimates(undisturbed[0])
@@ -99,7 +121,7 @@ def again(source, image, faults=NO_FAULTS) -> Rerun:
 
 
 def test_kills_of_the_host_and_resets_of_the_target_change_no_bit(undisturbed, native_image, tmp_path):
-    path, cells = undisturbed
+    path, cells, _ = undisturbed
     assert [len(replies) for replies in estimates(path).values()] == [40] * len(cells)
     run = again(path, native_image, replace(NO_FAULTS, reset=4e-5, close=1e-5))
     campaign = kill_campaign(run, tmp_path, np.random.default_rng(20), kills=KILLS, resets=RESETS)

@@ -16,6 +16,7 @@ from support.estimates import untimed
 from support.prepared_workspace import CELLS, STEPS, prepared_workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whole_bench")]
+FRESH = 5
 REQUIRED = {
     "target", "clock", "wire_digest", "build_id", "model_id", "cells", "spectra", "masked_spectra",
     "soh_rmse_reference", "soh_rmse_device", "soh_rmse_prior", "max_abs_soh_difference", "rms_soh_difference",
@@ -25,7 +26,7 @@ REQUIRED = {
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return prepared_workspace(tmp_path_factory.mktemp("bench"), mask_first=True)
+    return prepared_workspace(tmp_path_factory.mktemp("bench"), mask_first=True, fresh=FRESH)
 
 
 def run(workspace: Workspace, target: str) -> tuple[subprocess.CompletedProcess[str], dict, pd.DataFrame]:
@@ -48,6 +49,10 @@ def test_whole_bench(workspace, sanitized_run, target):
     assert (results["cells"], results["spectra"], results["masked_spectra"]) == (CELLS, CELLS * STEPS - 1, 1)
     assert results["clock"] == ("instructions" if emulated else "none")
     assert (results["count_per_step"] is not None) == emulated
+    learned = results["commissioning"]
+    assert learned["fresh_spectra"] == FRESH and 0.02 < learned["rms_offset"] < 0.03  # noise on top
+    assert learned["max_abs_offset_difference"] < 2e-3 and learned["max_abs_sigma_difference_relative"] < 0.1
+    assert learned["soh_rmse_uncommissioned"] > 1.2 * results["soh_rmse_reference"]
     assert results["link"]["lost"] == 0 and results["size"]["flash_bytes"] > 0
     error = table["device_soh"] - table["soh"]
     assert results["soh_rmse_device"] == pytest.approx(np.sqrt((error**2).mean()))
@@ -56,8 +61,9 @@ def test_whole_bench(workspace, sanitized_run, target):
     assert answer.returncode == (0 if results["passed"] else 1)
     assert results["passed"] == (results["failures"] == [])
     assert all(failure in answer.stdout for failure in results["failures"])
-    if emulated:
-        assert f"prepared on {target}" in workspace.report.read_text()
+    page = workspace.report.read_text()
+    assert f"prepared on {target}" in page
+    assert f"Every cell was commissioned with {FRESH} spectra" in page
 
 
 def test_second_run_reuses_and_says_so_and_gives_the_same_estimates(workspace, sanitized_run):

@@ -26,6 +26,17 @@ def test_committed_recipes_are_well_formed(path: Path) -> None:
         ("seed = 7", "sede = 7", "seed: this key is missing"),
         ("seed = 7", "seed = 7\nspeed = 1", ": speed: this key is unknown"),
         ("seed = 7", 'seed = "7"', "seed: Input should be a valid integer, not '7'"),
+        ("[filter]", "commissioning = { spectra = 1 }\n[filter]", "network.commissioning: this key is unknown"),
+        (
+            "[network]",
+            "[commissioning]\nspectra = 1\n[network]",
+            r"commissioning.spectra: one does not tell .* 2 or more",
+        ),
+        (
+            "[network]",
+            "[commissioning]\nspectra = 8\n[evaluation]\nseeds = [1]\n[network]",
+            "commissioning: .* not commissioned, .*; leave out one of them",
+        ),
         ("seed = 7", "seed = -1", "seed: Input should be greater than or equal to 0, not -1"),
         ('model = "SPM"', 'model = "P2D"', "cell.model: Input should be 'DFN', 'SPMe' or 'SPM', not 'P2D'"),
         ("[0.01, 1.0, 100.0]", "[0.0, 1.0]", "impedance.frequency_Hz.0: Input should be greater than 0, not 0.0"),

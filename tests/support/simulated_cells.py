@@ -5,6 +5,9 @@ Nothing physical, but the filter's assumptions hold, so that its figures have kn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from eishil.filters import readout
@@ -13,6 +16,7 @@ from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil.network.mlp import FloatNetwork
 from eishil_bench.runs.stimulus import HeldOutSpectrum, Trajectory, as_sent
+from support.fresh_spectra import fresh_spectra
 
 
 def simulated_trajectory(
@@ -52,3 +56,34 @@ def expected_life(rng: np.random.Generator, model: Model, network: Network, step
 def simulated_cells(model: Model, network: FloatNetwork, *, cells: int, steps: int, seed: int) -> list[Trajectory]:
     rng = np.random.default_rng(seed)
     return [simulated_trajectory(rng, model, network, f"cell_{i:02d}", steps) for i in range(cells)]
+
+
+def commissioned_cells(
+    model: Model, network: Network, cells: Sequence[Trajectory], count: int, *, std: float
+) -> list[Trajectory]:
+    """The cells with offsets of ln Z of their own, drawn with `std`, and `count` spectra from before they aged."""
+    changed, rng = [], np.random.default_rng(len(cells))
+    for number, cell in enumerate(cells):
+        offset = rng.normal(0.0, std, model.n_observations)
+        real, imaginary = np.split(np.exp(offset), 2)
+        spectra = tuple(
+            replace(
+                one,
+                measured=_resent(
+                    one.measured, one.measured.z_ohm.real * real + 1j * one.measured.z_ohm.imag * imaginary
+                ),
+            )
+            for one in cell.spectra
+        )
+        fresh = fresh_spectra(model, network, offset, count, seed=number)
+        changed.append(replace(cell, spectra=spectra, fresh=tuple(_resent(one, one.z_ohm) for one in fresh)))
+    return changed
+
+
+def before_ageing(cell: Trajectory) -> list[HeldOutSpectrum]:
+    """The cell's fresh spectra with their labels."""
+    return [HeldOutSpectrum(step, 0.0, 1.0, 0.5, np.empty(0), one) for step, one in enumerate(cell.fresh)]
+
+
+def _resent(step: StepInput, z_ohm: np.ndarray) -> StepInput:
+    return as_sent(step.elapsed_cycles, step.voltage_V, step.temperature_degC, z_ohm)

@@ -18,6 +18,7 @@ from eishil_bench.report.style import embedded
 from eishil_bench.report.words import (
     CLOCK_WORDS,
     bound_text,
+    commissioning_sentence,
     figure_text,
     headline,
     left_out_text,
@@ -45,6 +46,7 @@ def render(results: Results, table: pd.DataFrame, studies: Sequence[StoredStudy]
         headline=headline(results),
         verdict_sentence=verdict_sentence(results),
         scored_before=scored_before_sentence(results),
+        commissioning=commissioning_sentence(results),
         mode_title=mode_title,
         median_cell=figures.median_cell(table),
         clock_words=CLOCK_WORDS[results.clock],

@@ -94,6 +94,19 @@ def scored_before_sentence(results: Results) -> str:
     )
 
 
+def commissioning_sentence(results: Results) -> str:
+    """How cells were commissioned, and what it was good for; empty where they were not."""
+    one = results.commissioning
+    if one is None:
+        return ""
+    return (
+        f"Every cell was commissioned with {one.fresh_spectra} spectra from before it aged: offsets of ln Z of "
+        f"{one.rms_offset:.3f} rms, the device's off the reference's by {one.max_abs_offset_difference:.1e} at worst. "
+        f"Without them the reference errs by {one.soh_rmse_uncommissioned:.2%} rms, with them by "
+        f"{results.soh_rmse_reference:.2%}."
+    )
+
+
 def verdict_sentence(results: Results) -> str:
     """What was run on what, and how it ended."""
     missed = len(results.failures)
