@@ -26,14 +26,14 @@ static void add_difference(commissioning_observation_t *sum, real_t difference, 
 /* A call: what it needs is no part of the stack while the network is evaluated. */
 static __attribute__((noinline)) void add_observations(commissioning_t *c, const model_t *model,
                                                        const conditions_t *conditions, const network_work_t *network,
-                                                       const real_t *modes, const real_t *z)
+                                                       const real_t *modes, const measured_t *measured)
 {
     bool used[M];
     real_t h[M];
     real_t std[MODEL_N_CONTEXTS];
     real_t context[MODEL_N_CONTEXTS];
     for (unsigned i = 0; i < M; i++) {
-        used[i] = fmath_is_positive(z[i]);
+        used[i] = fmath_is_positive(measured->part_ohm[i]);
     }
     observation_expect(model, network, modes, 0, used, h, 1);
     observation_context_std(model, conditions, std);
@@ -41,11 +41,11 @@ static __attribute__((noinline)) void add_observations(commissioning_t *c, const
     for (unsigned i = 0; i < M; i++, network_next_row(&row)) {
         if (used[i]) {
             observation_weigh_context(&row, conditions, h[i], std, context);
-            real_t variance = REAL(1) / model->observable[i].inverse_variance;
+            real_t variance = REAL(1) / observation_inverse_variance(&model->observable[i], measured, i);
             for (unsigned k = 0; k < MODEL_N_CONTEXTS; k++) {
                 variance += context[k] * context[k];
             }
-            add_difference(&c->observation[i], fmath_log(z[i]) - h[i], variance);
+            add_difference(&c->observation[i], fmath_log(measured->part_ohm[i]) - h[i], variance);
         }
     }
 }
@@ -59,9 +59,10 @@ bool commissioning_add(commissioning_t *c, const model_t *model, estimator_work_
     const conditions_t conditions = observation_conditions(in->voltage_V, in->temperature_degC);
     estimator_init(&work->next, model);
     trajectory_interpolate(&work->trajectory, model, REAL(0));
-    observation_take_usable(model, in->z_real_ohm, in->z_imag_ohm, in->valid_mask, work->z);
-    observation_predict(model, &work->trajectory, work->next.filter[0].x, &conditions, modes, &work->update.network);
-    add_observations(c, model, &conditions, &work->update.network, modes, work->z);
+    observation_take_usable(model, in->z_real_ohm, in->z_imag_ohm, in->valid_mask, &work->measured);
+    trajectory_map_state(&work->trajectory, work->next.filter[0].x, modes);
+    observation_predict(model, modes, &conditions, &work->update.network);
+    add_observations(c, model, &conditions, &work->update.network, modes, &work->measured);
     c->n_spectra++;
     return true;
 }
@@ -116,16 +117,25 @@ bool commissioning_finish(commissioning_t *c)
     return true;
 }
 
+/* What is left of a cell's own constants, on top of the model's variance. */
+static void add_variance(observable_t *observable, real_t left)
+{
+#if MODEL_NOISE_FOLLOWS_SPECTRUM
+    observable->variance = (float)(observable->variance + left);
+#else
+    const real_t variance = REAL(1) / observable->inverse_variance + left;
+    observable->inverse_variance = (float)(REAL(1) / variance);
+    observable->log_variance = (float)fmath_log(variance);
+#endif
+}
+
 void commissioning_adapt(const commissioning_t *c, const model_t *model, commissioned_cell_t *cell)
 {
     cell->model = *model;
     cell->model.observable = cell->observable;
     for (unsigned i = 0; i < M; i++) {
-        observable_t *observable = &cell->observable[i];
-        *observable = model->observable[i];
-        const real_t variance = REAL(1) / observable->inverse_variance + c->observation[i].variance;
-        observable->inverse_variance = (float)(REAL(1) / variance);
-        observable->log_variance = (float)fmath_log(variance);
+        cell->observable[i] = model->observable[i];
+        add_variance(&cell->observable[i], c->observation[i].variance);
         cell->factor[i] = (float)fmath_exp(-c->observation[i].offset);
     }
 }

@@ -82,10 +82,10 @@ static bool apply_spectrum(estimator_t *e, const model_t *model, estimator_work_
     e->cycles += in->elapsed_cycles;
     e->steps++;
     trajectory_interpolate(&work->trajectory, model, e->cycles);
-    observation_take_usable(model, in->z_real_ohm, in->z_imag_ohm, in->valid_mask, work->z);
+    observation_take_usable(model, in->z_real_ohm, in->z_imag_ohm, in->valid_mask, &work->measured);
     for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
         gaussian_predict(&e->filter[b], model, in->elapsed_cycles);
-        if (!update_filter(&e->filter[b], model, &work->trajectory, &conditions, work->z, &work->update,
+        if (!update_filter(&e->filter[b], model, &work->trajectory, &conditions, &work->measured, &work->update,
                            &evidence[b])) {
             return false;
         }

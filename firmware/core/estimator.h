@@ -47,7 +47,7 @@ typedef struct {
 typedef struct {
     estimator_t next;
     trajectory_t trajectory;
-    real_t z[MODEL_N_OBSERVATIONS];
+    measured_t measured;
     update_work_t update;
 } estimator_work_t;
 

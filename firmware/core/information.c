@@ -60,17 +60,18 @@ static inline void gather(information_t *sum, const observation_t *observation, 
     }
 }
 
-/* Errors of the context in units of their standard deviations: their prior is then one. */
-static inline void add_context_prior(information_t *sum, const real_t *std)
+/* What the context adds in units of its standard deviations: its prior is then one. */
+static inline void add_context_prior(information_t *sum, const real_t *context_std)
 {
 #pragma GCC unroll 16
     for (unsigned c = 0; c < N_CONTEXTS; c++) {
+        const real_t std = MODEL_HAS_CURVATURE && c == 0U ? REAL(1) : context_std[c - MODEL_HAS_CURVATURE];
 #pragma GCC unroll 16
         for (unsigned k = 0; k < N; k++) {
             real_t *element = k < c ? &sum->matrix[k][c] : &sum->matrix[c][k];
-            *element *= k == c ? std[c] * std[c] : std[c];
+            *element *= k == c ? std * std : std;
         }
-        sum->vector[c] *= std[c];
+        sum->vector[c] *= std;
         sum->matrix[c][c] += REAL(1);
     }
 }

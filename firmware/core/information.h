@@ -7,8 +7,9 @@
 
 #include "model.h"
 
-/* Errors of the context come first. */
-#define INFORMATION_N_CONTEXTS MODEL_N_CONTEXTS
+/* What all observations share comes first: what the second-order terms leave open, in units of its standard deviation,
+ * then errors of the context. */
+#define INFORMATION_N_CONTEXTS (MODEL_HAS_CURVATURE + MODEL_N_CONTEXTS)
 #define INFORMATION_N          (INFORMATION_N_CONTEXTS + MODEL_N_CHANNELS)
 
 /* One observation, linearised: gradient g by the channels times a factor f, and with its own variance v,
@@ -29,9 +30,9 @@ typedef struct {
     real_t variance;
 } pseudo_observation_t;
 
-/* At most one pseudo-observation for every channel; returns how many. context_std [INFORMATION_N_CONTEXTS]: standard
- * deviations of the context's errors, in units of their channels. *nis gets the part of nu^T R^-1 nu that no state can
- * explain; with several filters ln det R - sum ln v is added to *log_det. */
+/* At most one pseudo-observation for every channel; returns how many. context_std [MODEL_N_CONTEXTS]: standard
+ * deviations of the context's errors, in units of their channels. *nis gets the part of nu^T R^-1 nu
+ * that no state can explain; with several filters ln det R - sum ln v is added to *log_det. */
 unsigned information_compress(const observation_t *observation, unsigned n_observations, const real_t *context_std,
                               pseudo_observation_t *out, real_t *nis, real_t *log_det);
 

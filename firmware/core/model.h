@@ -44,6 +44,9 @@ typedef struct {
     float scale;
     float offset;
     float jacobian_scale;
+#if MODEL_HAS_CURVATURE
+    float bend_scale; /* scale / (sqrt(2) jacobian_scale) */
+#endif
 } nn_output_t;
 
 typedef struct {
@@ -97,11 +100,15 @@ typedef struct {
     const float *covariance;
 } prior_t;
 
-/* Variance of one observation's own error, in (ln ohm)^2; and where series terms add to what is expected, 1 /
- * jacobian_scale of its output, otherwise 0. */
+/* Variance of one observation's own error, in (ln ohm)^2, beside what the instrument adds where that follows the
+ * spectrum; and where series terms add to what is expected, 1 / jacobian_scale of its output, otherwise 0. */
 typedef struct {
+#if MODEL_NOISE_FOLLOWS_SPECTRUM
+    float variance;
+#else
     float inverse_variance;
     float log_variance;
+#endif
     float series_scale;
 } observable_t;
 
@@ -140,10 +147,12 @@ typedef struct {
     const float *trajectory_phi;  /* [n_nodes][n_modes][n_states] */
     const prior_t *prior;
     const observable_t *observable;                 /* [n_observations] */
+    float instrument_variance;                      /* relative to |Z|^2, with MODEL_NOISE_FOLLOWS_SPECTRUM */
     const temperature_effect_t *temperature_effect; /* [n_observations], or NULL where the network has the tangents */
     float voltage_std_V;
     float temperature_std_K;
-    gate_settings_t gate; /* with MODEL_HAS_GATE */
+    const float *curvature_gradient; /* by the modes [n_modes], with MODEL_HAS_CURVATURE */
+    gate_settings_t gate;            /* with MODEL_HAS_GATE */
     const series_term_t *series_term;
     nn_t network;
     const readout_t *readout;

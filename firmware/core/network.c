@@ -93,6 +93,15 @@ void network_evaluate_batch(const nn_t *nn, const network_input_t (*input)[MODEL
     }
 }
 
+void network_evaluate_pair(const nn_t *nn, const network_input_t (*input)[MODEL_N_INPUTS], network_work_t *work,
+                           network_sum_t *sum)
+{
+    network_evaluate_batch(nn, input, 2, work);
+    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
+        sum[i] = work->output[0][i] + work->output[1][i];
+    }
+}
+
 #else
 
 void network_evaluate(const nn_t *nn, const network_input_t *input, network_work_t *work)
@@ -104,6 +113,16 @@ void network_evaluate_batch(const nn_t *nn, const network_input_t (*input)[MODEL
                             network_work_t *work)
 {
     nn_evaluate_batch(nn, input, n_samples, &work->integer);
+}
+
+void network_evaluate_pair(const nn_t *nn, const network_input_t (*input)[MODEL_N_INPUTS], network_work_t *work,
+                           network_sum_t *sum)
+{
+    network_evaluate_batch(nn, input, 2, work);
+    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
+        sum[i] =
+            (uint32_t)nn_accumulator(nn, &work->integer, i, 0) + (uint32_t)nn_accumulator(nn, &work->integer, i, 1);
+    }
 }
 
 #endif

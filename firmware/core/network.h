@@ -9,6 +9,7 @@
 #if defined(NETWORK_IS_REAL)
 
 typedef real_t network_input_t;
+typedef real_t network_sum_t;
 
 /* What network_real.c of the generated files fills in: y = W tanh(... W ((v - mean) scale) + b ...) + b. */
 typedef struct {
@@ -38,6 +39,7 @@ typedef struct {
 #else
 
 typedef int32_t network_input_t;
+typedef uint32_t network_sum_t; /* modulo 2^32: the biases may exceed it, and cancel */
 
 typedef struct {
     nn_work_t integer;
@@ -60,6 +62,10 @@ void network_evaluate(const nn_t *nn, const network_input_t *input, network_work
 /* 1 to NN_BATCH samples without. */
 void network_evaluate_batch(const nn_t *nn, const network_input_t (*input)[MODEL_N_INPUTS], unsigned n_samples,
                             network_work_t *work);
+
+/* Two samples without; sum [n_outputs]: of what both give for an output, in units of the row (network_row_t). */
+void network_evaluate_pair(const nn_t *nn, const network_input_t (*input)[MODEL_N_INPUTS], network_work_t *work,
+                           network_sum_t *sum);
 
 /* Output i of sample `column` in ln ohm. */
 static inline real_t network_output(const nn_t *nn, const network_work_t *work, unsigned i, unsigned column)
@@ -173,6 +179,18 @@ static inline real_t network_row_scale(const network_row_t *row)
     return row->quantised->jacobian_scale;
 #endif
 }
+
+#if MODEL_HAS_CURVATURE
+/* Second difference of a pair about the sample in column 0, over sqrt(2), without the row's scale. */
+static inline real_t network_row_bend(const network_row_t *row, network_sum_t sum)
+{
+#if defined(NETWORK_IS_REAL)
+    return (sum - REAL(2) * *row->output) * REAL(0x1.6a09e6p-1f);
+#else
+    return (real_t)(int32_t)(sum - 2U * (uint32_t)row->sum[0]) * row->quantised->bend_scale;
+#endif
+}
+#endif
 
 /* 1 / the row's scale; of an observation in series, which has it. */
 static inline real_t network_row_inverse_scale(const observable_t *observable)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define N          MODEL_N_STATES
-#define N_CONTEXTS INFORMATION_N_CONTEXTS
+#define N_CONTEXTS MODEL_N_CONTEXTS
 #define BETA       REAL(2)
 
 /* L with P = L L^T, lower triangle. False where P is no covariance. */
@@ -57,10 +57,11 @@ static void expect_points(const gaussian_t *f, const model_t *model, const traje
     real_t point[N];
     real_t modes[NN_BATCH][MODEL_N_MODES];
     network_input_t input[NN_BATCH][MODEL_N_INPUTS];
+    trajectory_map_state(trajectory, f->x, modes[0]);
     if (MODEL_N_TANGENTS == MODEL_N_INPUTS) {
-        observation_predict(model, trajectory, f->x, conditions, modes[0], network);
+        observation_predict(model, modes[0], conditions, network);
     } else {
-        observation_read_inputs(model, trajectory, f->x, conditions, modes[0], input[0]);
+        observation_read_inputs(model, modes[0], conditions, input[0]);
         network_evaluate_batch(&model->network, (const network_input_t(*)[MODEL_N_INPUTS])input, 1, network);
     }
     observation_expect(model, network, modes[0], 0, work->used, &work->mixture[0][N_CONTEXTS], UKF_N);
@@ -69,7 +70,8 @@ static void expect_points(const gaussian_t *f, const model_t *model, const traje
         const unsigned n_points = UKF_N_POINTS - s < NN_BATCH ? UKF_N_POINTS - s : NN_BATCH;
         for (unsigned c = 0; c < n_points; c++) {
             place_point(f, work, s + c, point);
-            observation_read_inputs(model, trajectory, point, conditions, modes[c], input[c]);
+            trajectory_map_state(trajectory, point, modes[c]);
+            observation_read_inputs(model, modes[c], conditions, input[c]);
         }
         network_evaluate_batch(&model->network, (const network_input_t(*)[MODEL_N_INPUTS])input, n_points, network);
         for (unsigned c = 0; c < n_points; c++) {
@@ -104,7 +106,8 @@ static real_t take_deviations(real_t *expected)
 #define REST     (UKF_N % TOGETHER)
 
 /* information[k][first...] = I + sum y_k y / v, `count` of them. */
-static inline void gather_row(const model_t *model, ukf_work_t *work, unsigned k, unsigned first, unsigned count)
+static inline void gather_row(const model_t *model, const measured_t *measured, ukf_work_t *work, unsigned k,
+                              unsigned first, unsigned count)
 {
     real_t sum[TOGETHER] = {REAL(0)};
 #pragma GCC unroll 16
@@ -113,7 +116,7 @@ static inline void gather_row(const model_t *model, ukf_work_t *work, unsigned k
     }
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
         real_t y[TOGETHER];
-        const real_t weighted = model->observable[i].inverse_variance * work->mixture[i][k];
+        const real_t weighted = observation_inverse_variance(&model->observable[i], measured, i) * work->mixture[i][k];
         if (!work->used[i]) {
             continue;
         }
@@ -127,7 +130,7 @@ static inline void gather_row(const model_t *model, ukf_work_t *work, unsigned k
 }
 
 /* information = I + sum y y^T / v, vector = sum y nu / v; y the mixture of one observation. */
-static void gather(const model_t *model, const real_t *z, ukf_work_t *work, evidence_t *evidence)
+static void gather(const model_t *model, const measured_t *measured, ukf_work_t *work, evidence_t *evidence)
 {
     *evidence = (evidence_t){.n_used = 0};
     memset(work->vector, 0, sizeof work->vector);
@@ -136,22 +139,22 @@ static void gather(const model_t *model, const real_t *z, ukf_work_t *work, evid
         if (!work->used[i]) {
             continue;
         }
-        const real_t nu = fmath_log(z[i]) - take_deviations(y + N_CONTEXTS);
-        const real_t weighted = model->observable[i].inverse_variance * nu;
+        const real_t nu = fmath_log(measured->part_ohm[i]) - take_deviations(y + N_CONTEXTS);
+        const real_t weighted = observation_inverse_variance(&model->observable[i], measured, i) * nu;
         for (unsigned k = 0; k < UKF_N; k++) {
             work->vector[k] = real_add_product(work->vector[k], weighted, y[k]);
         }
         evidence->n_used++;
         evidence->nis += nu * weighted;
-        evidence->log_det += MODEL_N_PRIORS > 1U ? model->observable[i].log_variance : REAL(0);
+        evidence->log_det += observation_log_variance(&model->observable[i], measured, i);
     }
     for (unsigned first = 0; first + TOGETHER <= UKF_N; first += TOGETHER) {
         for (unsigned k = 0; k < first + TOGETHER; k++) {
-            gather_row(model, work, k, first, TOGETHER);
+            gather_row(model, measured, work, k, first, TOGETHER);
         }
     }
     for (unsigned k = 0; k < UKF_N && REST != 0U; k++) {
-        gather_row(model, work, k, UKF_N - REST, REST);
+        gather_row(model, measured, work, k, UKF_N - REST, REST);
     }
 }
 
@@ -202,16 +205,16 @@ static void apply(gaussian_t *f, ukf_work_t *work)
 }
 
 bool ukf_update(gaussian_t *f, const model_t *model, const trajectory_t *trajectory, const conditions_t *conditions,
-                const real_t *z, network_work_t *network, ukf_work_t *work, evidence_t *evidence)
+                const measured_t *measured, network_work_t *network, ukf_work_t *work, evidence_t *evidence)
 {
     if (!take_root(f, work->root)) {
         return false;
     }
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
-        work->used[i] = fmath_is_positive(z[i]);
+        work->used[i] = fmath_is_positive(measured->part_ohm[i]);
     }
     expect_points(f, model, trajectory, conditions, network, work);
-    gather(model, z, work, evidence);
+    gather(model, measured, work, evidence);
     factorise(work, evidence);
     apply(f, work);
     evidence->nis = evidence->nis < REAL(0) ? REAL(0) : evidence->nis;

@@ -9,7 +9,7 @@
 #define UKF_N_POINTS (2U * MODEL_N_STATES + 1U)
 /* What innovations are a mixture of: the errors of the context, the centre and half sums of the sigma points' pairs,
  * which are noise to the state, then their half differences, which are its linear part. */
-#define UKF_N      (INFORMATION_N_CONTEXTS + UKF_N_POINTS)
+#define UKF_N      (MODEL_N_CONTEXTS + UKF_N_POINTS)
 #define UKF_LINEAR (UKF_N - MODEL_N_STATES)
 
 typedef struct {
@@ -20,8 +20,8 @@ typedef struct {
     real_t vector[UKF_N];
 } ukf_work_t;
 
-/* z [n_observations] as observation_take_usable gives it. False, and f of no use, when P is or would be no covariance. */
+/* False, and f of no use, when P is or would be no covariance. */
 bool ukf_update(gaussian_t *f, const model_t *model, const trajectory_t *trajectory, const conditions_t *conditions,
-                const real_t *z, network_work_t *network, ukf_work_t *work, evidence_t *evidence);
+                const measured_t *measured, network_work_t *network, ukf_work_t *work, evidence_t *evidence);
 
 #endif

@@ -13,12 +13,15 @@ typedef struct {
     ukf_work_t ukf;
 #else
     observation_t observation[MODEL_N_OBSERVATIONS];
+#if MODEL_HAS_CURVATURE
+    network_sum_t aside[MODEL_N_OBSERVATIONS];
+#endif
 #endif
 } update_work_t;
 
-/* z [n_observations] as observation_take_usable gives it. False, and f of no use, when the covariance of the innovations
- * or that of the state would not be positive and finite. */
+/* False, and f of no use, when the covariance of the innovations or that of the state would not be positive and
+ * finite. */
 bool update_filter(gaussian_t *f, const model_t *model, const trajectory_t *trajectory, const conditions_t *conditions,
-                   const real_t *z, update_work_t *work, evidence_t *evidence);
+                   const measured_t *measured, update_work_t *work, evidence_t *evidence);
 
 #endif

@@ -11,6 +11,8 @@
 #define MODEL_N_READOUTS 1U
 #define MODEL_HAS_GATE 1U /* otherwise every spectrum is believed */
 #define MODEL_FILTER_IS_UKF 0U
+#define MODEL_NOISE_FOLLOWS_SPECTRUM 0U /* of the instrument */
+#define MODEL_HAS_CURVATURE 0U /* second-order terms along one direction */
 #define MODEL_N_SERIES_TERMS 1U
 #define MODEL_IS_LATENT 1U /* otherwise the states are the modes */
 #define MODEL_N_CHANNELS 5U /* that observations depend on */

@@ -92,6 +92,8 @@ def model_size_header(model: Model) -> str:
         "N_READOUTS": (len(model.readouts), ""),
         "HAS_GATE": (int(model.gate is not None), "otherwise every spectrum is believed"),
         "FILTER_IS_UKF": (int(model.filter == "ukf"), ""),
+        "NOISE_FOLLOWS_SPECTRUM": (int(model.noise.instrument_std > 0), "of the instrument"),
+        "HAS_CURVATURE": (int(model.curvature is not None), "second-order terms along one direction"),
         "N_SERIES_TERMS": (len(model.series_terms), ""),
         "IS_LATENT": (int(model.trajectory is not None), "otherwise the states are the modes"),
         "N_CHANNELS": (max(1, model.network.n_inputs - 2 + len(model.series_terms)), "that observations depend on"),
@@ -127,7 +129,7 @@ def model_source(model: Model) -> str:
 
 
 def _model_body(source: Source, model: Model) -> dict[str, str]:
-    trajectory, noise = model.trajectory, model.noise
+    trajectory, noise, curvature = model.trajectory, model.noise, model.curvature
     return {
         "n_states": str(model.n_states),
         "n_modes": str(model.n_modes),
@@ -145,12 +147,14 @@ def _model_body(source: Source, model: Model) -> dict[str, str]:
         "trajectory_phi": source.floats("trajectory_phi", [] if trajectory is None else trajectory.phi),
         "prior": _priors(source, model),
         "observable": source.records("observable", "observable_t", _observables(model)),
+        "instrument_variance": float_literal("instrument_std", noise.instrument_std**2),
         "temperature_effect": _temperature_effect(source, model),
         "voltage_std_V": float_literal("voltage_std_V", noise.voltage_std_V),
         "temperature_std_K": float_literal("temperature_std_K", noise.temperature_std_K),
+        "curvature_gradient": source.floats("curvature_gradient", curvature.gradient if curvature else []),
         "gate": _gate(model.gate),
         "series_term": _series_terms(source, model),
-        "network": _network(source, model.network, model.n_tangents),
+        "network": _network(source, model.network, model.n_tangents, has_curvature=curvature is not None),
         "readout": source.structs("readout", "readout_t", _readouts(source, model)),
         "model_id": "{" + ", ".join(f"0x{byte:02x}" for byte in model.model_id[:8]) + "}",
     }
@@ -179,7 +183,8 @@ def _observables(model: Model) -> list[Numbers]:
     variance = np.array(model.noise.variance)
     coefficients = np.array([np.zeros_like(variance), *(term.coefficient for term in model.series_terms)])
     in_series = np.any(coefficients != 0, axis=0)
-    return [1 / variance, np.log(variance), in_series / np.array(model.network.jacobian_row_scale)]
+    own = [variance] if model.noise.instrument_std > 0 else [1 / variance, np.log(variance)]
+    return [*own, in_series / np.array(model.network.jacobian_row_scale)]
 
 
 def _checksum(source: Source) -> dict[str, str]:
@@ -221,7 +226,7 @@ def _series_terms(source: Source, model: Model) -> str:
     return source.structs("series_term", "series_term_t", rows)
 
 
-def _network(source: Source, network: IntegerNetwork, n_tangents: int) -> str:
+def _network(source: Source, network: IntegerNetwork, n_tangents: int, has_curvature: bool) -> str:
     first, *others = network.layers
     tangent = [row[:n_tangents] for row in network.tangent]
     widest = max(len(layer.bias) for layer in network.layers[:-1])
@@ -236,14 +241,16 @@ def _network(source: Source, network: IntegerNetwork, n_tangents: int) -> str:
         "input_scale": source.floats("input_scale", network.input_scale),
         "first": source.records("first", "nn_first_t", _first_layer(first, tangent), WEIGHT_STORAGE),
         "layer": source.structs("layer", "nn_layer_t", layers),
-        "output": source.records("output", "nn_output_t", _outputs(network)),
+        "output": source.records("output", "nn_output_t", _outputs(network, has_curvature)),
         "jacobian_column_scale": source.floats("jacobian_column_scale", network.jacobian_column_scale),
     }
     return initialiser(fields, indent=8)
 
 
-def _outputs(network: IntegerNetwork) -> list[Numbers]:
-    return [np.array(v, np.float64) for v in (network.output_scale, network.output_offset, network.jacobian_row_scale)]
+def _outputs(network: IntegerNetwork, has_curvature: bool) -> list[Numbers]:
+    scale, row_scale = np.array(network.output_scale), np.array(network.jacobian_row_scale)
+    bend = [scale / (math.sqrt(2) * row_scale)] if has_curvature else []
+    return [scale, np.array(network.output_offset), row_scale, *bend]
 
 
 def _layer(source: Source, name: str, layer: Layer, width: int) -> dict[str, str]:

@@ -295,19 +295,20 @@ def condition(
 @pytest.mark.parametrize("std", [(0.0, 0.0), (0.7, 0.0), (0.6, 1.5)])
 @pytest.mark.parametrize("m", [0, 1, 12])
 def test_compressed_updates_equal_the_batch_form(case: Case, m: int, std: tuple[float, float]) -> None:
-    """X + K nu and (I - K H) P with K = P H' (H P H' + R)^-1, Bar-Shalom et al. 2001, 5.2; R with two shared errors."""
+    """X + K nu and (I - K H) P with K = P H' (H P H' + R)^-1, Bar-Shalom et al. 2001, 5.2; R with shared errors."""
     rng = np.random.default_rng(39)
     n, channels = case.model.n_states, channel_gradients(case)
     root = rng.normal(size=(n, n))
     x, P = rng.normal(size=n), root @ root.T + np.eye(n)
     gradient = rng.normal(size=(m, len(channels))) / np.linalg.norm(channels, axis=1)
-    shared_std = np.array(std[: n_contexts(case)])
+    shared_std = np.array([*[1.0] * (case.model.curvature is not None), *std[: n_contexts(case)]])
     context = rng.normal(size=(m, len(shared_std)))
     H, v, nu = gradient @ channels, rng.uniform(0.5, 2.0, m), rng.normal(size=m)
     S = H @ P @ H.T + np.diag(v) + (context * shared_std**2) @ context.T
     K = P @ H.T @ np.linalg.inv(S)
     f = new_filter(case.core, x, P)
-    sound, nis, log_det = condition(case, f, np.hstack([context, gradient]), v, nu, shared_std)
+    shared = np.hstack([context, gradient])
+    sound, nis, log_det = condition(case, f, shared, v, nu, shared_std[-n_contexts(case) :])
     assert sound
     assert np.allclose(list(f.x), x + K @ nu, atol=2e-4)
     assert np.allclose(list(f.P), (P - K @ H @ P)[np.triu_indices(n)], atol=2e-4)
@@ -324,9 +325,9 @@ def test_what_no_observation_tells_is_left_alone(case: Case) -> None:
     f = new_filter(case.core, np.zeros(n), np.eye(n))
     gradient = np.ones((2, len(channels))) / np.linalg.norm(channels, axis=1)
     H = gradient @ channels
-    no_context = np.zeros((2, n_contexts(case)))
-    both = np.hstack([no_context, gradient])
-    sound, nis, _ = condition(case, f, both, np.ones(2), np.array([1.0, 1.0]), no_context[0])
+    nothing_shared = np.zeros((2, n_contexts(case) + (case.model.curvature is not None)))
+    both = np.hstack([nothing_shared, gradient])
+    sound, nis, _ = condition(case, f, both, np.ones(2), np.array([1.0, 1.0]), np.zeros(n_contexts(case)))
     S = H @ H.T + np.eye(2)
     assert sound and np.isclose(nis, np.linalg.solve(S, [1, 1]).sum(), rtol=1e-4)
     assert np.allclose(list(f.P), (np.eye(n) - H.T @ np.linalg.solve(S, H))[np.triu_indices(n)], atol=1e-4)

@@ -12,13 +12,19 @@ from eishil import codegen
 from eishil.ccore import CoreLibrary
 from eishil.model import Gate, Model
 from eishil.network.mlp import FloatNetwork
-from support.random_models import random_estimator, with_linear_context
+from support.random_models import random_estimator, with_refinements
 
 GATE = Gate(probability=1e-6, patience=2, probation=1)
+# What a model has of `with_refinements`: shapes and refinements are spread over the cases, not multiplied.
+NOISE = {"instrument": True, "curvature": False}
+CURVED = {"instrument": False, "curvature": True}
+LINEAR = {"instrument": False, "curvature": False, "temperature_effect": True}
+NOISE_CURVED = {"instrument": True, "curvature": True}
+ALL = {"instrument": True, "curvature": True, "temperature_effect": True}
 CASES: dict[str, dict[str, Any]] = {
-    "random_walk": {},
-    "latent": {"n_latents": 12, "n_readouts": 2, "gate": GATE},
-    "bank": {"n_priors": 3, "n_series_terms": 2, "gate": GATE},
+    "random_walk": {"refinements": NOISE},
+    "latent": {"n_latents": 12, "n_readouts": 2, "gate": GATE, "refinements": NOISE_CURVED},
+    "bank": {"n_priors": 3, "n_series_terms": 2, "gate": GATE, "refinements": NOISE_CURVED},
     "largest": {"n_modes": 8, "n_latents": 16, "n_priors": 8, "n_frequencies": 32, "hidden": (64, 64, 64)},
     "unscented": {"filter": "ukf"},
     "unscented_bank": {
@@ -28,10 +34,11 @@ CASES: dict[str, dict[str, Any]] = {
         "n_priors": 2,
         "n_frequencies": 8,
         "hidden": (15, 9),
+        "refinements": NOISE,
     },
-    "linear_context": {"linear_context": True, "n_priors": 2},
-    "unscented_linear_context": {"linear_context": True, "filter": "ukf", "hidden": (15, 9)},
-    "smallest": {"n_modes": 1, "n_series_terms": 0, "n_frequencies": 1, "hidden": (3,)},
+    "linear_context": {"n_priors": 2, "refinements": ALL},
+    "unscented_linear_context": {"filter": "ukf", "hidden": (15, 9), "refinements": LINEAR},
+    "smallest": {"n_modes": 1, "n_series_terms": 0, "n_frequencies": 1, "hidden": (3,), "refinements": CURVED},
 }
 
 
@@ -48,10 +55,10 @@ class Case:
 def make_model(name: str) -> tuple[Model, FloatNetwork]:
     shape = dict(CASES[name])
     update = {"filter": shape.pop("filter", "ekf"), "gate": shape.pop("gate", None)}
-    linear_context = shape.pop("linear_context", False)
+    refinements = shape.pop("refinements", None)
     rng = np.random.default_rng(list(CASES).index(name))
     model, network = random_estimator(rng, **shape)
-    model = with_linear_context(rng, model) if linear_context else model
+    model = with_refinements(rng, model, **refinements) if refinements else model
     return model.model_copy(update=update), network
 
 

@@ -121,13 +121,22 @@ def random_estimator(
     return model, network
 
 
-def with_refinements(rng: np.random.Generator, model: m.Model, *, temperature_effect: bool = False) -> m.Model:
+def with_refinements(
+    rng: np.random.Generator,
+    model: m.Model,
+    *,
+    instrument: bool = True,
+    curvature: bool = True,
+    temperature_effect: bool = False,
+) -> m.Model:
     """The model with noise that follows |Z|, with curvature where its filter has any, and with an own slope by T."""
-    noise = {"instrument_std": 0.01}
     model = with_linear_context(rng, model) if temperature_effect else model
-    curvature = {"gradient": rng.normal(0.0, 1.0, model.n_modes).tolist()} if model.filter == "ekf" else None
     content = model.model_dump()
-    return m.Model.model_validate(content | {"noise": content["noise"] | noise, "curvature": curvature})
+    if instrument:
+        content["noise"] |= {"instrument_std": 0.01}
+    if curvature and model.filter == "ekf":
+        content["curvature"] = {"gradient": rng.normal(0.0, 1.0, model.n_modes).tolist()}
+    return m.Model.model_validate(content)
 
 
 def with_linear_context(rng: np.random.Generator, model: m.Model) -> m.Model:

@@ -49,7 +49,7 @@ WITH_JACOBIAN = ("network_evaluate", "nn_evaluate")
 STAGES: dict[str, tuple[str, ...]] = {
     "features": ("observation_take_usable",),
     NETWORK: (*WITH_JACOBIAN, "network_evaluate_batch", "nn_evaluate_batch"),
-    "linearisation": ("observation_linearise", "trajectory_interpolate"),
+    "linearisation": ("observation_linearise", "curvature_look_aside", "trajectory_interpolate"),
     "update": ("information_compress", "ekf_update", "ukf_update", "gaussian_predict"),
     "readout": ("report", "estimator_report", "readout_evaluate"),
     "other": (ENTRY,),
