@@ -146,6 +146,14 @@ def test_page_tells_how_the_old_cells_do_and_how_far_figures_scatter(measurement
         assert f"({interval.low:.{decimals}%} to {interval.high:.{decimals}%})" in text
 
 
+def test_every_count_of_link_and_device_is_shown(measurement_and_model):
+    results = judged(measurement_and_model, load_limits())
+    text = page(measurement_and_model, results)
+    for counts in (results.link, results.device):
+        for name, count in counts.model_dump().items():
+            assert f'<td>{name.replace("_", " ")}</td><td class="n">{count}</td>' in text
+
+
 def test_count_is_named_for_what_it_is(measurement_and_model):
     emulated = page(measurement_and_model, judged(measurement_and_model, load_limits()))
     assert "executed instructions of the emulated core, not cycles" in emulated

@@ -15,7 +15,7 @@ from eishil_bench.studies.inspect import quality_sections
 # The page of each study, and the command without its recipe.
 STUDIES = (
     ("How good an estimator could be", "identify/identify.html", "identify"),
-    ("When things are not as it was told", "robustness/robustness.html", "robustness"),
+    ("When things are not as the estimator was told", "robustness/robustness.html", "robustness"),
     ("Classical baselines", "baselines/baselines.html", "baselines"),
     ("Other observation networks", "network_study/network_study.html", "study network"),
 )

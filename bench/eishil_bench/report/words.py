@@ -15,6 +15,12 @@ CLOCK_WORDS = {
     "silicon_cycles": "core cycles, counted by the chip itself",
     "none": "this target has no counter that means something for a microcontroller",
 }
+MODE_WORDS = {
+    "lli": "loss of lithium inventory (lli)",
+    "lam_ne": "loss of active material, negative electrode (lam ne)",
+    "lam_pe": "loss of active material, positive electrode (lam pe)",
+    "log10_sei_thickness": "film on the negative electrode (sei), log10 of its thickness over 5 nm",
+}
 # Figures that are fractions of the fresh capacity or of all spectra, shown in percent.
 _PERCENT = ("soh_rmse", "soh_difference", "coverage", "masked_fraction", "sigma_difference")
 
@@ -71,6 +77,11 @@ def headline(results: Results) -> list[tuple[str, str, str]]:
         name = f"{results.clock.replace('_', ' ').capitalize()} per step"
         tiles.append((name, f"{count.median:,.0f}", f"median; at most {count.max:,}"))
     return [*tiles, ("Flash", f"{size.flash_bytes / 1024:.1f} KiB", f"{size.ram_bytes:,} B RAM{stack}")]
+
+
+def mode_words(name: str) -> str:
+    """What a mode is; its name and unit where nothing more is to be said."""
+    return MODE_WORDS.get(name, mode_title(name))
 
 
 def mode_title(name: str) -> str:
