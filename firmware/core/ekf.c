@@ -7,14 +7,16 @@
 /* A small covariance stands in registers during all updates. */
 #define SMALL (MODEL_N_STATES <= 5U)
 
-static inline real_t inner(const real_t *a, const real_t *b)
+/* S = v + H P H^T and nu = innovation - H dx, beside each other. */
+static inline void project(const real_t *H, const real_t *PHt, const real_t *dx, real_t *S, real_t *nu)
 {
-    real_t sum = a[0] * b[0];
+    real_t remaining = *nu;
 #pragma GCC unroll 12
-    for (unsigned i = 1; i < N; i++) {
-        sum = real_add_product(sum, a[i], b[i]);
+    for (unsigned i = 0; i < N; i++) {
+        *S = real_add_apart(*S, H[i], PHt[i]);
+        remaining = real_subtract_apart(remaining, H[i], dx[i]);
     }
-    return sum;
+    *nu = remaining;
 }
 
 /* Gradient by the state of a pseudo-observation. */
@@ -49,19 +51,16 @@ static inline void map_gradient(const model_t *model, const trajectory_t *trajec
 /* dx <- dx + P H^T scaled, P <- P - P H^T H P / S, with the inverse of S. */
 static inline void subtract_gain(real_t *P, const real_t *PHt, real_t inverse, real_t scaled, real_t *dx)
 {
+    axpy_add(dx, scaled, PHt, N);
 #pragma GCC unroll 12
     for (unsigned i = 0; i < N; i++) {
-        const real_t K = PHt[i] * inverse;
-        dx[i] = real_add_product(dx[i], PHt[i], scaled);
-#pragma GCC unroll 12
-        for (unsigned j = i; j < N; j++, P++) {
-            *P = real_subtract_product(*P, K, PHt[j]);
-        }
+        axpy_subtract(P, PHt[i] * inverse, PHt + i, N - i);
+        P += N - i;
     }
 }
 
 /* One scalar observation of the displacement dx from the predicted state. */
-static inline bool update_scalar(real_t *P, const pseudo_observation_t *seen, const real_t *H, real_t *dx, real_t *nis,
+static inline bool update_scalar(real_t *P, const real_t *H, const pseudo_observation_t *seen, real_t *dx, real_t *nis,
                                  real_t *log_det)
 {
     real_t PHt[N];
@@ -70,11 +69,12 @@ static inline bool update_scalar(real_t *P, const pseudo_observation_t *seen, co
 #else
     gaussian_multiply(P, H, PHt);
 #endif
-    const real_t S = inner(H, PHt) + seen->variance;
+    real_t S = seen->variance;
+    real_t nu = seen->innovation;
+    project(H, PHt, dx, &S, &nu);
     if (!(S >= FMATH_SMALLEST_NORMAL) || !fmath_is_finite(S)) {
         return false;
     }
-    const real_t nu = seen->innovation - inner(H, dx);
     const real_t inverse = REAL(1) / S;
     const real_t scaled = nu * inverse;
     subtract_gain(P, PHt, inverse, scaled, dx);
@@ -101,7 +101,7 @@ static inline bool update_all(gaussian_t *f, const model_t *model, const traject
     for (unsigned k = 0; k < n_seen; k++) {
         real_t H[N];
         map_gradient(model, trajectory, seen[k].gradient, H);
-        if (!update_scalar(P, &seen[k], H, dx, nis, log_det)) {
+        if (!update_scalar(P, H, &seen[k], dx, nis, log_det)) {
             return false;
         }
     }

@@ -50,7 +50,18 @@ float fmath_exp(float x)
 
 float fmath_tanh(float x)
 {
-    return fmath_tanh_inline(x);
+    float magnitude = fmath_from_bits(fmath_to_bits(x) & ~FMATH_SIGN_BIT);
+    float result;
+    if (magnitude < 0.625f) {
+        /* The fifth convergent of Lambert's continued fraction x / (1 + x^2 / (3 + x^2 / (5 + ...))). */
+        const float z = x * x;
+        result = magnitude - magnitude * z * ((315.0f + 14.0f * z) / (945.0f + z * (420.0f + 15.0f * z)));
+    } else {
+        /* From 9.1 on this is exactly 1 in float32; the bound also keeps the exponential's argument in range. */
+        const float bounded = magnitude < 10.0f ? magnitude : 10.0f;
+        result = 1.0f - 2.0f / (fmath_exp(2.0f * bounded) + 1.0f);
+    }
+    return fmath_from_bits(fmath_to_bits(result) | (fmath_to_bits(x) & FMATH_SIGN_BIT));
 }
 
 #endif

@@ -86,7 +86,18 @@ inline real_t fmath_sqrt(real_t x)
 #if defined(REAL_IS_DOUBLE)
 
 real_t fmath_log_of_normal(real_t x);
-real_t fmath_exp_within(real_t x);
+
+/* There are none. */
+typedef struct {
+    char none;
+} fmath_exp_factors_t;
+
+static inline fmath_exp_factors_t fmath_exp_load_factors(void)
+{
+    return (fmath_exp_factors_t){0};
+}
+
+real_t fmath_exp_within(const fmath_exp_factors_t *factors, real_t x);
 
 #else
 
@@ -131,12 +142,23 @@ static inline float fmath_log_of_normal(float x)
     return real_add_product(bin[2] + (r + tail), k, FMATH_LN2_HIGH);
 }
 
+/* Its factors in registers, for a loop to load once. */
+typedef struct {
+    float factor[5];
+} fmath_exp_factors_t;
+
+static inline fmath_exp_factors_t fmath_exp_load_factors(void)
+{
+    fmath_exp_factors_t loaded;
+    block_load(fmath_exp_table.factor, 5, loaded.factor);
+    return loaded;
+}
+
 /* For FMATH_EXP_LOWEST <= x <= FMATH_EXP_HIGHEST: x = n ln 2 / 16 + r, exp x = 2^(n/16) (1 + r + ...), |r| < 0.022, and
  * the first term left out is below 1e-8. */
-static inline float fmath_exp_within(float x)
+static inline float fmath_exp_within(const fmath_exp_factors_t *factors, float x)
 {
-    float factor[5];
-    block_load(fmath_exp_table.factor, 5, factor);
+    const float *factor = factors->factor;
     const float shifted = x * factor[0] + factor[1];
     const float n = shifted - factor[1];
     const uint32_t index = fmath_to_bits(shifted);
@@ -180,42 +202,21 @@ real_t fmath_exp(real_t x);
 real_t fmath_tanh(real_t x);
 
 /* The same where calls cost too much. */
-static inline real_t fmath_exp_inline(real_t x)
+static inline real_t fmath_exp_with(const fmath_exp_factors_t *factors, real_t x)
 {
 #if defined(REAL_IS_DOUBLE)
-    return fmath_exp_within(fmath_exp_bound(x));
+    return fmath_exp_within(factors, fmath_exp_bound(x));
 #else
     /* Most arguments are below 64, which one comparison of the bits without the sign tells. */
     const uint32_t bits_of_64 = 0x42800000U;
-    return fmath_exp_within(fmath_to_bits(x) << 1 < bits_of_64 << 1 ? x : fmath_exp_bound(x));
+    return fmath_exp_within(factors, fmath_to_bits(x) << 1 < bits_of_64 << 1 ? x : fmath_exp_bound(x));
 #endif
 }
 
-#if defined(REAL_IS_DOUBLE)
-
-static inline real_t fmath_tanh_inline(real_t x)
+static inline real_t fmath_exp_inline(real_t x)
 {
-    return fmath_tanh(x);
+    const fmath_exp_factors_t factors = fmath_exp_load_factors();
+    return fmath_exp_with(&factors, x);
 }
-
-#else
-
-static inline float fmath_tanh_inline(float x)
-{
-    float magnitude = fmath_from_bits(fmath_to_bits(x) & ~FMATH_SIGN_BIT);
-    float result;
-    if (magnitude < 0.625f) {
-        /* The fifth convergent of Lambert's continued fraction x / (1 + x^2 / (3 + x^2 / (5 + ...))). */
-        const float z = x * x;
-        result = magnitude - magnitude * z * ((315.0f + 14.0f * z) / (945.0f + z * (420.0f + 15.0f * z)));
-    } else {
-        /* From 9.1 on this is exactly 1 in float32; the bound also keeps the exponential's argument in range. */
-        float bounded = magnitude < 10.0f ? magnitude : 10.0f;
-        result = 1.0f - 2.0f / (fmath_exp_within(2.0f * bounded) + 1.0f);
-    }
-    return fmath_from_bits(fmath_to_bits(result) | (fmath_to_bits(x) & FMATH_SIGN_BIT));
-}
-
-#endif
 
 #endif

@@ -12,8 +12,9 @@ real_t fmath_log_of_normal(real_t x)
     return log(x);
 }
 
-real_t fmath_exp_within(real_t x)
+real_t fmath_exp_within(const fmath_exp_factors_t *factors, real_t x)
 {
+    (void)factors;
     return exp(x);
 }
 

@@ -29,14 +29,19 @@ void gaussian_multiply(const real_t *P, const real_t *g, real_t *out)
 
 real_t gaussian_variance(const gaussian_t *f, const real_t *g)
 {
-    real_t Pg[N];
-    gaussian_multiply(f->P, g, Pg);
-    real_t sum = REAL(0);
+    const real_t *P = f->P;
+    real_t variance = REAL(0);
 #pragma GCC unroll 12
     for (unsigned i = 0; i < N; i++) {
-        sum = real_add_product(sum, g[i], Pg[i]);
+        real_t beyond = REAL(0);
+        const real_t own = *P++;
+#pragma GCC unroll 12
+        for (unsigned j = i + 1U; j < N; j++, P++) {
+            beyond = real_add_product(beyond, *P, g[j]);
+        }
+        variance = real_add_product(variance, g[i], own * g[i] + (beyond + beyond));
     }
-    return sum;
+    return variance;
 }
 
 bool gaussian_is_sound(const gaussian_t *f)

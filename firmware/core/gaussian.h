@@ -3,6 +3,7 @@
 #ifndef EISHIL_CORE_GAUSSIAN_H
 #define EISHIL_CORE_GAUSSIAN_H
 
+#include "axpy.h"
 #include "model.h"
 
 typedef struct {
@@ -31,14 +32,14 @@ static inline void gaussian_multiply_inline(const real_t *P, const real_t *g, re
         out[j] = P[j] * g[0];
     }
 #pragma GCC unroll 12
-    for (unsigned i = 0; i < MODEL_N_STATES; i++) {
-        out[i] = i == 0U ? out[i] : real_add_product(out[i], *P, g[i]);
-        P++;
+    for (unsigned i = 1; i < MODEL_N_STATES; i++) {
+        real_t column[MODEL_N_STATES];
 #pragma GCC unroll 12
-        for (unsigned j = i + 1U; j < MODEL_N_STATES; j++, P++) {
-            out[i] = real_add_product(out[i], *P, g[j]);
-            out[j] = i == 0U ? out[j] : real_add_product(out[j], *P, g[i]);
+        for (unsigned j = 0; j < MODEL_N_STATES; j++) {
+            column[j] =
+                j < i ? P[GAUSSIAN_PACKED_INDEX(MODEL_N_STATES, j, i)] : P[GAUSSIAN_PACKED_INDEX(MODEL_N_STATES, i, j)];
         }
+        axpy_add(out, g[i], column, MODEL_N_STATES);
     }
 }
 

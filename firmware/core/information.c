@@ -38,10 +38,10 @@ static inline void gather_rows(information_t *sum, const observation_t *row, uns
 #pragma GCC unroll 16
     for (unsigned k = first; k < end; k++) {
         const real_t weighted = row->gradient[k] * row->weight;
-        sum->vector[k] = real_add_product(sum->vector[k], row->gradient[k], row->weighted_innovation);
+        sum->vector[k] = real_add_apart(sum->vector[k], row->gradient[k], row->weighted_innovation);
 #pragma GCC unroll 16
         for (unsigned j = k; j < N; j++) {
-            sum->matrix[k][j] = real_add_product(sum->matrix[k][j], weighted, row->gradient[j]);
+            sum->matrix[k][j] = real_add_apart(sum->matrix[k][j], weighted, row->gradient[j]);
         }
     }
 }
@@ -92,10 +92,10 @@ static inline void eliminate(information_t *sum, unsigned k, pseudo_observation_
         if (i <= k) {
             continue;
         }
-        sum->vector[i] = real_subtract_product(sum->vector[i], factor, sum->vector[k]);
+        sum->vector[i] = real_subtract_apart(sum->vector[i], factor, sum->vector[k]);
 #pragma GCC unroll 16
         for (unsigned j = i; j < N; j++) {
-            sum->matrix[i][j] = real_subtract_product(sum->matrix[i][j], factor, sum->matrix[k][j]);
+            sum->matrix[i][j] = real_subtract_apart(sum->matrix[i][j], factor, sum->matrix[k][j]);
         }
     }
 }

@@ -72,24 +72,18 @@ typedef struct {
 } series_term_t;
 
 typedef struct {
-    float mean;
-    float scale;
-    uint32_t mode;
-} readout_input_t;
-
-typedef struct {
-    float w1[MODEL_MAX_READOUT_INPUTS];
-    float b1;
-    float w2;
+    float weight[MODEL_MAX_READOUT_INPUTS];
+    float bias;
+    float out;
 } readout_unit_t;
 
-/* A scalar of the modes with one tanh layer: b2 + w2 . tanh(w1 ((modes[input] - mean) * scale) + b1). One with fewer
- * than MODEL_MAX_READOUT_INPUTS is filled up with inputs of weight 0. */
+/* A scalar of the modes with one tanh layer, by tanh(t) = 1 - 2 / (1 + exp(2 t)): offset + out . (1 / (1 + exp(weight
+ * modes[input] + bias))). One with fewer than MODEL_MAX_READOUT_INPUTS is filled up with inputs of weight 0. */
 typedef struct {
     uint8_t n_hidden;
-    const readout_input_t *input; /* [MODEL_MAX_READOUT_INPUTS] */
-    const readout_unit_t *unit;   /* [n_hidden] */
-    float b2;
+    uint8_t input[MODEL_MAX_READOUT_INPUTS]; /* modes */
+    const readout_unit_t *unit;              /* [n_hidden] */
+    float offset;
     float residual_variance;
 } readout_t;
 

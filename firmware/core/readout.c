@@ -1,33 +1,38 @@
 #include "readout.h"
 
+#include "block_moves.h"
 #include "fmath.h"
 
-#define N_INPUTS MODEL_MAX_READOUT_INPUTS
+#define N_INPUTS       MODEL_MAX_READOUT_INPUTS
+#define N_UNIT_NUMBERS (N_INPUTS + 2U) /* of a readout_unit_t */
 
 real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *gradient)
 {
     real_t input[N_INPUTS];
     real_t by_input[N_INPUTS];
-    const readout_input_t *in = readout->input;
     const readout_unit_t *end = readout->unit + readout->n_hidden;
-    real_t value = readout->b2;
+    const fmath_exp_factors_t factors = fmath_exp_load_factors();
+    real_t value = readout->offset;
 #pragma GCC unroll 8
     for (unsigned j = 0; j < N_INPUTS; j++) {
-        input[j] = (modes[in[j].mode] - in[j].mean) * in[j].scale;
+        input[j] = modes[readout->input[j]];
         by_input[j] = REAL(0);
     }
     for (const readout_unit_t *unit = readout->unit; unit != end; unit++) {
-        real_t sum = unit->b1;
+        real_t number[N_UNIT_NUMBERS];
+        block_load(unit->weight, N_UNIT_NUMBERS, number);
+        real_t sum = number[N_INPUTS];
 #pragma GCC unroll 8
         for (unsigned j = 0; j < N_INPUTS; j++) {
-            sum = real_add_product(sum, unit->w1[j], input[j]);
+            sum = real_add_product(sum, number[j], input[j]);
         }
-        const real_t activation = fmath_tanh_inline(sum);
-        const real_t slope = unit->w2 * (REAL(1) - activation * activation);
-        value += unit->w2 * activation;
+        const real_t logistic = REAL(1) / (REAL(1) + fmath_exp_with(&factors, sum));
+        const real_t share = number[N_INPUTS + 1U] * logistic;
+        const real_t slope = share * (logistic - REAL(1));
+        value += share;
 #pragma GCC unroll 8
         for (unsigned j = 0; j < N_INPUTS; j++) {
-            by_input[j] = real_add_product(by_input[j], slope, unit->w1[j]);
+            by_input[j] = real_add_product(by_input[j], slope, number[j]);
         }
     }
     for (unsigned k = 0; k < MODEL_N_MODES; k++) {
@@ -35,7 +40,7 @@ real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *g
     }
 #pragma GCC unroll 8
     for (unsigned j = 0; j < N_INPUTS; j++) {
-        gradient[in[j].mode] += by_input[j] * in[j].scale;
+        gradient[readout->input[j]] += by_input[j];
     }
     return value;
 }

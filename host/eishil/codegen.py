@@ -314,18 +314,17 @@ def _readouts(source: Source, model: Model) -> list[dict[str, str]]:
 def _readout(source: Source, model: Model, name: str, readout: Readout) -> dict[str, str]:
     n_hidden, n_in = np.shape(readout.w1)
     missing = max(len(other.inputs) for other in model.readouts) - n_in
-    inputs: list[Numbers] = [
-        np.array([*readout.input_mean, *[0.0] * missing]),
-        np.array([*readout.input_scale, *[0.0] * missing]),
-        np.array([model.mode_index(mode) for mode in readout.inputs] + [0] * missing),
-    ]
-    weight = np.pad(np.array(readout.w1), ((0, 0), (0, missing)))
-    units: list[Numbers] = [weight, np.array(readout.b1), np.array(readout.w2)]
+    modes = [model.mode_index(mode) for mode in readout.inputs] + [0] * missing
+    # By the modes as they are, and tanh(t) = 1 - 2 / (1 + exp(2 t)).
+    weight = 2 * np.array(readout.w1) * readout.input_scale
+    bias = 2 * np.array(readout.b1) - weight @ readout.input_mean
+    out = np.array(readout.w2)
+    units: list[Numbers] = [np.pad(weight, ((0, 0), (0, missing))), bias, -2 * out]
     return {
         "n_hidden": integer_literal(f"{name} hidden units", "uint8_t", n_hidden),
-        "input": source.records(f"{name}_input", "readout_input_t", inputs),
+        "input": "{" + ", ".join(f"{mode}U" for mode in modes) + "}",
         "unit": source.records(f"{name}_unit", "readout_unit_t", units),
-        "b2": float_literal(f"{name}_b2", readout.b2),
+        "offset": float_literal(f"{name}_offset", readout.b2 + out.sum()),
         "residual_variance": float_literal(f"{name}_residual_variance", readout.residual_std**2),
     }
 
