@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define M MODEL_N_OBSERVATIONS
+#define M                    MODEL_N_OBSERVATIONS
 #define COMMISSIONING_CHANGE REAL(0.25) /* of an offset over a life; docs/estimator.md has how it was chosen */
 
 void commissioning_init(commissioning_t *c)
