@@ -2,8 +2,9 @@
 
 #include "fmath.h"
 
-/* Modes at x + u, u = P g / sqrt(g^T P g), where g is the combination's gradient by the state. */
-static void step_ahead(const gaussian_t *f, const model_t *model, const trajectory_t *trajectory, real_t *ahead)
+/* A call: what it needs is no part of the stack while the network is evaluated. Modes at x + u, u = P g / sqrt(g^T P g), where g is the combination's gradient by the state. */
+static __attribute__((noinline)) void step_ahead(const gaussian_t *f, const model_t *model,
+                                                 const trajectory_t *trajectory, real_t *ahead)
 {
     real_t gradient[MODEL_N_MODES];
     real_t g[MODEL_N_STATES];

@@ -118,10 +118,11 @@ void network_evaluate_batch(const nn_t *nn, const network_input_t (*input)[MODEL
 void network_evaluate_pair(const nn_t *nn, const network_input_t (*input)[MODEL_N_INPUTS], network_work_t *work,
                            network_sum_t *sum)
 {
+    const int32_t *bias = nn->layer[nn->n_layers - 1U].rows;
+    const int32_t *both = &work->integer.sum.row[0][1];
     network_evaluate_batch(nn, input, 2, work);
-    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++) {
-        sum[i] =
-            (uint32_t)nn_accumulator(nn, &work->integer, i, 0) + (uint32_t)nn_accumulator(nn, &work->integer, i, 1);
+    for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, both += NN_STRIDE) {
+        sum[i] = 2U * (uint32_t)bias[i] + (uint32_t)both[0] + (uint32_t)both[1];
     }
 }
 
