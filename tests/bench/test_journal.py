@@ -89,7 +89,7 @@ def test_every_exchange_is_on_record_as_it_was_on_the_wire(estimator, cells, fil
     greeting, goodbye = recording.outside[:-1], recording.outside[-1:]
     recorded = [(one.request, one.reply) for one in (*greeting, *inside, *goodbye)]
     assert recorded == [(request, reply[8:]) for request, reply in seen]
-    assert [one.name for one in recording.outside] == ["hello", "hello", "status", "status"]
+    assert [one.name for one in recording.outside] == ["hello", "hello", "commission", "status", "status"]
     assert recording.files == files and recording.torn_bytes == 0 and recording.end is not None
 
 

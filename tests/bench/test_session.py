@@ -89,6 +89,14 @@ def test_window_is_the_devices_at_most_and_changes_no_estimate(estimator, cells)
     assert untimed(table).equals(untimed(quiet))
 
 
+def test_run_forgets_the_cell_of_an_earlier_one(estimator, cells):
+    """A board whose entry says `reset = "none"` keeps what it was commissioned with."""
+    device = FakeDevice(estimator[0])
+    device.is_commissioned, device.reset = True, lambda: None
+    run(device, estimator, cells)
+    assert not device.is_commissioned
+
+
 def test_brief_replies_leave_out_the_covariance_and_nothing_else(estimator, cells):
     """One in four has it, and the last of a life: of six spectra the fourth and the sixth."""
     full = run(FakeDevice(estimator[0]), estimator, cells).table
@@ -207,7 +215,7 @@ def test_results_carry_identity_link_and_device_counters(estimator, cells):
     assert results.clock == "instructions" and results.count_per_step.max == 1018
     assert results.wire_digest == wire.digest()[:8].hex() and results.build_id == BUILD_ID.hex()
     assert results.model_id == estimator[0].model_id[:8].hex()
-    assert results.link.frames == 18 + 3 + 4  # spectra, cells, two hellos and two status requests
+    assert results.link.frames == 18 + 3 + 5  # spectra, cells, two hellos, what forgets a cell, two status requests
     assert results.device.frames_received == results.link.frames
     native = judge(measurement, estimator[0], FakeImage(), 2, load_limits(), target_kind="native", **about)
     assert native.clock == "none" and native.count_per_step is None

@@ -79,6 +79,7 @@ class FakeDevice:
         self.integers = IntegerReference(model.network)
         self.sizes = model.dimensions()
         self.hello = hello or {}
+        self.is_commissioned = False
         self.fault = {"fault": 0, "fault_count": 0, "fault_address": 0}
         self._to_device, self._to_host = to_device, to_host
         self._snapshots: list[tuple[Ekf, int]] = []
@@ -214,6 +215,13 @@ class FakeDevice:
             rows, columns = np.triu_indices(self.sizes["n_states"])
             fields["state_sigma"] = np.sqrt(fields.pop("covariance")[rows == columns])
         return fields
+
+    def _on_commission(self, request: np.void) -> dict[str, object]:
+        """It can forget a cell, and nothing else."""
+        if request["action"] != wire.ENUMS["commissioning"]["CLEAR"]:
+            return {"status": wire.ENUMS["status"]["REJECTED_INPUT"]}
+        self.is_commissioned, self.ekf = False, None
+        return {"status": 0}
 
     def _on_snapshot(self, request: np.void) -> dict[str, object]:
         if self.ekf is None:

@@ -131,6 +131,7 @@ class DeviceRun:
             self._device.reset()
         self.identity = self._session.hello()
         self._refuse_stranger(self.identity)
+        self._session.forget_commissioning()  # a board that is never reset would keep the last run's cell
         if isinstance(self._session.link, SteadyLink):
             self._session.link.raise_rate()
 
