@@ -13,7 +13,7 @@ from eishil.dataset.tables import Dataset
 from eishil.errors import EishilError
 from eishil.model import Model
 from eishil.network.onnx_files import load_float_network
-from eishil.network.samples import network_samples
+from eishil.network.samples import NETWORK_INPUTS, network_samples
 from eishil.network_study import study as host_study
 from eishil.network_study.cases import TEACHER, Case, Fitter, cases
 from eishil.network_study.study import study
@@ -43,7 +43,7 @@ def test_the_command_tells_the_same_to_terminal_page_and_file(
     network.command(workspace.recipe_path, workspace.root.parent, tmp_path / "found.json")
     found = json.loads((tmp_path / "found.json").read_text("utf-8"))
     rows = {(row["kind"], tuple(row["size"]), row["seed"]): row for row in found["rows"]}
-    assert len(rows) == len(found["rows"]) == 2 + 1 + 2 * 2 + 1 + 2 * 2
+    assert len(rows) == len(found["rows"]) == 2 + 1 + 2 * 2 + 1 + 4 * 2
     assert sorted(counted) == [[4, 4, 8], [10, 10, 8]]  # each size once, direct or distilled
     first, small = rows["direct", (10, 10), 1], rows["direct", (4, 4), 1]
     assert (first["macs"], small["macs"]) == (6 * 10 + 100 + 80, 6 * 4 + 16 + 32)
@@ -106,6 +106,19 @@ def test_test_cells_are_not_read(workspace: Workspace) -> None:
 
 def rms_of(fitter: Fitter, case: Case) -> np.ndarray:
     return fitter.residual(fitter.fit(case))
+
+
+def test_signs_are_those_of_the_derivatives_that_always_rise() -> None:
+    """Of 2 spectra at 2 frequencies one of four is wrong for Re Z by lam_ne, and none for -Im Z by the film."""
+    J = np.full((2, 4, len(NETWORK_INPUTS)), -1.0)
+    J[:, :2, NETWORK_INPUTS.index("lam_ne")] = [[1.0, 1.0], [1.0, -1.0]]
+    J[:, 2:, NETWORK_INPUTS.index("log10_sei_thickness")] = 1.0
+
+    class Stub:
+        def evaluate(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return np.zeros((2, 4)), J
+
+    assert host_study.physical_signs(Stub(), np.zeros((2, len(NETWORK_INPUTS)))) == 7 / 8
 
 
 def test_a_difference_within_the_spread_is_none() -> None:

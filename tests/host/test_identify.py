@@ -22,6 +22,8 @@ from eishil.identify.bound import LifePrior, posterior, readout_std
 from eishil.identify.cramer_rao import per_trajectory_cramer_rao, population_lives
 from eishil.identify.information import channel_information, mode_information
 from eishil.identify.sensitivities import MODES, Sensitivities, sensitivities
+from eishil.identify.sensitivity_store import TrajectorySensitivities
+from eishil.identify.study import rises
 from eishil.progress import silent
 
 FREQUENCY_HZ = np.array([0.01, 1.0, 100.0])
@@ -52,6 +54,19 @@ def seen(channels: np.ndarray) -> np.ndarray:
     soc = newton(lambda s: spectrum(modes, s, temperature_degC).voltage_V - voltage_V, SOC, x1=SOC + 0.01, tol=1e-9)
     z = spectrum(modes, soc, temperature_degC).z_ohm
     return np.log(np.concatenate([z.real, -z.imag]))
+
+
+def test_shares_that_rise_are_counted_at_the_chosen_frequencies() -> None:
+    """Two cells, three spectra, one of which is not there."""
+    dz = np.full((3, 4, len(MODES) + 2), -1.0)  # ln Re Z at two frequencies, then ln(-Im Z)
+    dz[0, 1, 0], dz[:2, 3, 1], dz[2] = 1.0, 1.0, np.nan
+    blank = Sensitivities(np.zeros((3, 2), complex), dz, np.zeros((3, 5)), np.zeros(3))
+    lives = [
+        TrajectorySensitivities(str(k), np.zeros(len(part)), np.ones(len(part), bool), blank.take(part))
+        for k, part in enumerate(([0], [1, 2]))
+    ]
+    found = rises(lives, [1], 2)
+    assert found["lli"] == [0.5, 0.0] and found["lam_ne"] == [0.0, 1.0] and found["lam_pe"] == [0.0, 0.0]
 
 
 @pytest.fixture(scope="module")

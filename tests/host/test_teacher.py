@@ -14,12 +14,14 @@ from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 
 from eishil.dataset.recipe import NetworkRecipe, Recipe
 from eishil.dataset.tables import Dataset
+from eishil.filters.scores import rms
 from eishil.network.mlp import FloatNetwork
 from eishil.network.samples import NETWORK_INPUTS, NetworkSamples, network_samples
-from eishil.network.train import Scaling, residual_rms
-from eishil.network_study import baselines
+from eishil.network.train import Scaling, fit_network, residual_rms
+from eishil.network_study import baselines, refinement
 from eishil.network_study.baselines import fit_gaussian_process, fit_polynomial
 from eishil.network_study.points import unsolved_points
+from eishil.network_study.refinement import refine
 from eishil.network_study.relaxation import RelaxationBasis
 from eishil.network_study.teacher import Teacher, fit_teacher, relaxation_objective
 from eishil.progress import silent
@@ -137,6 +139,26 @@ def test_a_teacher_learns_a_circuit_and_knows_it_between_its_frequencies() -> No
     found = impedance(teacher, fresh.v, between)
     ends = np.exp(fresh.ln_ohm[:, :9])
     assert ((found.real > 0.85 * ends[:, 1:]) & (found.real < 1.15 * ends[:, :-1])).all()
+
+
+def test_refinement_finds_weights_that_rounding_leaves_alone() -> None:
+    """With 4-bit steps, so that rounding is what the error is made of."""
+    rng = np.random.default_rng(10)
+    samples, fresh = circuit(inputs(rng, 1000)), circuit(inputs(rng, 300))
+    settings = NetworkRecipe(hidden=[12, 12], frequency_Hz=FREQUENCY_HZ.tolist(), seed=1, epochs=40, batch=64)
+    network, _ = fit_network(settings, samples, silent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refinement, "WEIGHT_MAX", 7)
+        refined = refine(network, settings, samples, silent)
+    steps = [weight / np.abs(weight).max(axis=1, keepdims=True) * 7 for weight in refined.weights]
+    assert max(np.abs(one - np.rint(one)).max() for one in steps) < 1e-5
+    rounded = [
+        np.rint(weight / step) * step
+        for weight in network.weights
+        for step in [np.abs(weight).max(axis=1, keepdims=True) / 7]
+    ]
+    coarse = replace(network, weights=tuple(rounded))
+    assert rms(residual_rms(refined, fresh)) < 0.75 * rms(residual_rms(coarse, fresh))
 
 
 # --- baselines ---

@@ -54,7 +54,7 @@ def lead(found: Study) -> str:
 
 def sections(found: Study) -> list[Section]:
     """Everything that page and terminal show."""
-    return [_soh(found), _modes(found), _frequencies(found), _plans(found)]
+    return [_soh(found), _modes(found), _signs(found), _frequencies(found), _plans(found)]
 
 
 def _soh(found: Study) -> Section:
@@ -89,6 +89,24 @@ def _modes(found: Study) -> Section:
         table=Rows(["mode", "population", "bound, rms", *names], rows),
         remark="Correlations are those of the mean posterior covariance over all spectra. Near +1 or -1 two modes "
         "cannot be told apart by these frequencies.",
+    )
+
+
+def _signs(found: Study) -> Section:
+    """Contact resistance is left out: it adds to Re Z and to nothing else."""
+    n = len(found.frequency_Hz)
+    rows = [
+        [f"{part}, {mode}", *(f"{share:.0%}" for share in found.rises[mode][first : first + n])]
+        for mode in found.rises
+        if mode != "contact_resistance"
+        for part, first in (("Re Z", 0), ("-Im Z", n))
+    ]
+    return Section(
+        "What grows with a mode",
+        table=Rows(["Hz", *(f"{frequency:.3g}" for frequency in found.frequency_Hz)], rows),
+        remark=f"Share of the spectra of {found.validation_trajectories} validation trajectories in which a part of Z "
+        "grows with a mode, at the same rest voltage. 100% or 0% at every frequency is a law that a network could be "
+        "made to keep; anything else is none.",
     )
 
 

@@ -17,7 +17,16 @@ from eishil.model import Model
 from eishil.network.conversion import convert
 from eishil.network.onnx_files import load_float_network
 from eishil.network.samples import frequency_columns, network_samples
-from eishil.network_study.cases import DIRECT, DISTILLED, DISTILLED_FROM_LARGE, GAUSSIAN, POLYNOMIAL, TEACHER
+from eishil.network_study.cases import (
+    DIRECT,
+    DISTILLED,
+    DISTILLED_FROM_LARGE,
+    GAUSSIAN,
+    INT8,
+    POLYNOMIAL,
+    REFINED,
+    TEACHER,
+)
 from eishil.network_study.study import NetworkStudy, Row, network_files, study, with_counts
 from eishil.progress import Progress
 from eishil_bench import pipeline, terminal
@@ -38,6 +47,8 @@ COLOURS = {
     GAUSSIAN: PRIOR,
     TEACHER: LABEL,
     DIRECT: DEVICE,
+    INT8: "#8a8a8a",
+    REFINED: "#4f8f6f",
     DISTILLED: REFERENCE,
     DISTILLED_FROM_LARGE: "#7a4fa3",
 }
@@ -109,7 +120,7 @@ def lead(found: NetworkStudy) -> str:
 
 def sections(found: NetworkStudy) -> list[Section]:
     """The table with its front, and what distillation brings."""
-    header = ["h", "ln Z, 0.001", "Re", "Im", "SOH, %", "in 2 σ", "MAC", "network", "step"]
+    header = ["h", "ln Z, 0.001", "Re", "Im", "SOH, %", "in 2 σ", "signs", "MAC", "network", "step"]
     seeds = max(len(rows) for rows in found.groups().values())
     return [
         Section(
@@ -122,7 +133,9 @@ def sections(found: NetworkStudy) -> list[Section]:
             ],
             remark=f"Means over seeds, up to {seeds}, with the lowest and the highest. ln Z: rms residual over spectra "
             "and outputs in 0.001 ln ohm; Re, Im: its halves. SOH: rms error of the recipe's filter in float64 with "
-            "this h and nothing else changed but its noise. Network, step: executed instructions of the int8 network "
+            "this h and nothing else changed but its noise. Signs: of the derivatives that are positive in every "
+            "spectrum of the cell model (Re Z by lam_ne, -Im Z by the film), the share that is. Network, step: "
+            "executed instructions of the int8 network "
             f"with its Jacobian and of a whole step, counted under {TARGET}.",
         ),
         Section("What distillation brings", table=_verdicts(found), remark=_basis(found)),
@@ -138,6 +151,7 @@ def _texts(name: str, rows: Sequence[Row]) -> list[str]:
         f"{1e3 * _mean(rows, 'residual_imaginary_ln_ohm'):.2f}",
         _spread([100 * row.soh_rmse for row in rows], 3),
         f"{_mean(rows, 'coverage_2_sigma'):.1%}",
+        f"{_mean(rows, 'physical_signs'):.2%}",
         f"{rows[0].macs:,}",
         *("" if count is None else f"{count:,}" for count in instructions),
     ]

@@ -66,7 +66,9 @@ class BudgetedPlan:
 class Study:
     """All figures of a study; standard deviations are root mean squares over spectra.
 
-    `by_cycle` has, for each of `cycles`, the bound, that of this one spectrum alone, and the population's scatter.
+    `rises` has, for each mode, the share of validation spectra in which an observation grows with it at the same rest
+    voltage: ln Re Z at all of `frequency_Hz`, then ln(-Im Z). `by_cycle` has, for each of `cycles`, the bound, that of
+    this one spectrum alone, and the population's scatter.
     """
 
     recipe: str
@@ -85,6 +87,7 @@ class Study:
     by_cycle: Mapping[str, list[float]]
     periods: float
     validation_trajectories: int
+    rises: Mapping[str, list[float]]
     values: list[FrequencyValue]
     recipe_plans: list[BudgetedPlan]
     plans: list[BudgetedPlan]
@@ -134,6 +137,7 @@ def study(recipe: Recipe, dataset: Dataset, directory: Path, workers: int, perio
         },
         periods=periods,
         validation_trajectories=len(validation),
+        rises=rises(validation, chosen, len(candidates_Hz)),
         values=_values(criterion, chosen),
         recipe_plans=[_recipe_plan(criterion, chosen, time) for time in times],
         plans=_plans(criterion, prior, validation, recipe, times, progress),
@@ -154,6 +158,13 @@ def candidates(recipe: Recipe) -> Floats:
     own = np.asarray(recipe.network.frequency_Hz)
     apart = np.abs(np.log(grid[:, None] / own)).min(axis=1) > 0.02  # 21.5 Hz is 10^(4/3) Hz
     return np.sort(np.concatenate([grid[apart], own]))
+
+
+def rises(lives: Sequence[TrajectorySensitivities], chosen: Sequence[int], n: int) -> dict[str, list[float]]:
+    """As `Study.rises`, at the `chosen` ones of n frequencies."""
+    dz = np.concatenate([life.here.dz for life in lives])[:, [*chosen, *(n + k for k in chosen)]]
+    there = dz[np.isfinite(dz).all(axis=(1, 2))]
+    return {mode: np.mean(there[:, :, k] > 0, axis=0).tolist() for k, mode in enumerate(MODES)}
 
 
 def single_spectrum_bound(

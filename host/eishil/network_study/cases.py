@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,12 +13,15 @@ from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import Dataset
 from eishil.filters.ekf import Network
 from eishil.filters.scores import rms
+from eishil.network.conversion import convert
+from eishil.network.integer import IntegerReference
 from eishil.network.mlp import Array, FloatNetwork
 from eishil.network.onnx_files import load_float_network, write_float_network
 from eishil.network.samples import NetworkSamples, network_samples
 from eishil.network.train import fit_network
 from eishil.network_study.baselines import GaussianProcess, Polynomial, fit_gaussian_process, fit_polynomial
 from eishil.network_study.points import unsolved_points
+from eishil.network_study.refinement import refine
 from eishil.network_study.teacher import Teacher, fit_teacher
 from eishil.progress import Progress
 
@@ -29,6 +32,7 @@ SIZES = ((16, 16), (32, 32), (64, 64))
 TEACHERS, SEEDS = 2, 3
 POINTS_PER_SPECTRUM = 3
 POLYNOMIAL, GAUSSIAN, TEACHER, DIRECT = "polynomial", "Gaussian process", "teacher", "direct"
+INT8, REFINED = "int8", "int8, refined"
 DISTILLED, DISTILLED_FROM_LARGE = "distilled from the teacher", "distilled from the largest"
 
 
@@ -52,7 +56,9 @@ class Case:
 
     @property
     def file_name(self) -> str:
-        return "-".join([*self.kind.lower().split(), "x".join(map(str, self.size)), f"seed{self.seed}"])
+        return "-".join(
+            [*self.kind.lower().replace(",", "").split(), "x".join(map(str, self.size)), f"seed{self.seed}"]
+        )
 
 
 def cases(recipe: Recipe) -> list[Case]:
@@ -63,7 +69,7 @@ def cases(recipe: Recipe) -> list[Case]:
     made.append(Case(GAUSSIAN, (GAUSSIAN_PROCESS_POINTS,), first))
     made += [Case(DIRECT, size, seed) for size in sorted({*SIZES, own}) for seed in seeds]
     made += [Case(TEACHER, TEACHER_HIDDEN, seed) for seed in range(first, first + TEACHERS)]
-    return made + [Case(kind, own, seed) for kind in (DISTILLED, DISTILLED_FROM_LARGE) for seed in seeds]
+    return made + [Case(kind, own, seed) for kind in (INT8, REFINED, DISTILLED, DISTILLED_FROM_LARGE) for seed in seeds]
 
 
 @dataclass
@@ -95,6 +101,8 @@ class Fitter:
             POLYNOMIAL: lambda case: fit_polynomial(self.train, case.size[0]),
             GAUSSIAN: lambda case: fit_gaussian_process(self.train, case.size[0], case.seed),
             DIRECT: lambda case: self._mlp(case, self.train),
+            INT8: lambda case: self._integer(self._direct(case)),
+            REFINED: lambda case: self._integer(self._refined(case)),
             TEACHER: self._teacher,
             DISTILLED: lambda case: self._student(case, TEACHER),
             DISTILLED_FROM_LARGE: lambda case: self._student(case, DIRECT),
@@ -107,6 +115,20 @@ class Fitter:
         network, _ = fit_network(self.recipe.network.model_copy(update=changes), samples, self.progress)
         write_float_network(network, network_file(self.folder, case))
         return load_float_network(network_file(self.folder, case))  # rounded to float32, as everyone has it
+
+    def _direct(self, case: Case) -> FloatNetwork:
+        """The direct network of the same size and seed."""
+        direct = replace(case, kind=DIRECT)
+        path = network_file(self.folder, direct)
+        return load_float_network(path) if path.is_file() else self._mlp(direct, self.train)
+
+    def _refined(self, case: Case) -> FloatNetwork:
+        settings = self.recipe.network.model_copy(update={"seed": case.seed})
+        return refine(self._direct(case), settings, self.train, self.progress)
+
+    def _integer(self, network: FloatNetwork) -> IntegerReference:
+        """As `eishil quantize` makes it."""
+        return IntegerReference(convert(network, self.train.v))
 
     def _teacher(self, case: Case) -> Teacher:
         if case not in self._teachers:
@@ -128,12 +150,9 @@ class Fitter:
         """Of the largest of a kind the one with the smallest residual on validation spectra."""
         found = [case for case in cases(self.recipe) if case.kind == kind]
         largest = max(case.size for case in found)
-        networks = [self._again(case) for case in found if case.size == largest]
+        again = self._direct if kind == DIRECT else self.fit
+        networks = [again(case) for case in found if case.size == largest]
         return min(networks, key=lambda network: rms(self.residual(network)))
-
-    def _again(self, case: Case) -> Network:
-        path = network_file(self.folder, case)
-        return load_float_network(path) if case.kind == DIRECT and path.is_file() else self.fit(case)
 
 
 def network_file(folder: Path, case: Case) -> Path:
@@ -145,6 +164,8 @@ def macs(network: Network) -> int:
     """Multiply-accumulates of one evaluation without Jacobian."""
     if isinstance(network, Teacher):
         return macs(network.network) + network.basis.n_weights * 2 * len(network.frequency_Hz)
+    if isinstance(network, IntegerReference):
+        return sum(np.size(layer.weight) for layer in network.network.layers)
     if isinstance(network, Polynomial | GaussianProcess):
         return network.macs
     if isinstance(network, FloatNetwork):

@@ -22,7 +22,7 @@ from eishil.filters.replay import Estimates, MeasuredCell, measured_cells, repla
 from eishil.filters.scores import rms
 from eishil.model import Model
 from eishil.network.assemble import calibrated, measurement_variance
-from eishil.network.samples import frequency_columns, network_samples
+from eishil.network.samples import NETWORK_INPUTS, frequency_columns, network_samples
 from eishil.network_study.cases import DIRECT, DISTILLED, DISTILLED_FROM_LARGE, Case, Fitter, cases, macs, network_file
 from eishil.network_study.relaxation import RelaxationBasis
 from eishil.progress import Progress
@@ -30,12 +30,18 @@ from eishil.versions import versions
 
 SOURCES = Path(__file__).resolve().parents[1]
 CODE = ("network_study/*.py", "network/*.py", "filters/*.py")
+# What grows with a mode at every frequency and in every spectrum of the cell model, at the same rest voltage: Re Z with
+# loss of negative electrode, -Im Z with the film. `eishil identify` has the shares; contact resistance is exact anyway.
+ALWAYS_RISE = (("lam_ne", "real"), ("log10_sei_thickness", "imaginary"))
 MLPS = (DIRECT, DISTILLED, DISTILLED_FROM_LARGE)
 
 
 @dataclass(frozen=True)
 class Row:
-    """Figures of one case on validation cells; `residual_ln_ohm` is root mean square over spectra and outputs."""
+    """Figures of one case on validation cells; `residual_ln_ohm` is root mean square over spectra and outputs.
+
+    `physical_signs` is the share of derivatives that have the sign which the cell model's have always (`ALWAYS_RISE`).
+    """
 
     kind: str
     size: tuple[int, ...]
@@ -47,6 +53,7 @@ class Row:
     residual_imaginary_ln_ohm: float
     soh_rmse: float
     coverage_2_sigma: float
+    physical_signs: float
     step_instructions: int | None = None
     network_instructions: int | None = None
 
@@ -120,7 +127,15 @@ def _scored(case: Case, fitter: Fitter, model: Model, noise: np.ndarray, cells: 
         residual_imaginary_ln_ohm=rms(imaginary),
         soh_rmse=estimates.rmse,
         coverage_2_sigma=estimates.coverage(2.0),
+        physical_signs=physical_signs(network, fitter.validation.v),
     )
+
+
+def physical_signs(network: Network, v: np.ndarray) -> float:
+    """Share of the derivatives of `ALWAYS_RISE` at inputs v (S, n_inputs) that are positive."""
+    J = network.evaluate(v)[1]
+    halves = dict(zip(("real", "imaginary"), np.split(J, 2, axis=-2), strict=True))
+    return float(np.mean([halves[part][..., NETWORK_INPUTS.index(mode)] > 0 for mode, part in ALWAYS_RISE]))
 
 
 def filtered(model: Model, network: Network, variance: np.ndarray, cells: Sequence[MeasuredCell]) -> Estimates:
