@@ -26,10 +26,11 @@ from eishil.filters.scores import rms
 from eishil.filters.ukf import reference_filter
 from eishil.identify.cramer_rao import per_trajectory_cramer_rao
 from eishil.model import Model
-from eishil.network.assemble import calibrated, measured_again, observation_variance
+from eishil.network.assemble import calibrated, measured_again
 from eishil.network.conversion import convert
 from eishil.network.integer import IntegerReference
 from eishil.network.mlp import Array, FloatNetwork
+from eishil.network.noise import mean_squared_residual, observation_noise
 from eishil.network.samples import frequency_columns, network_samples
 from eishil.network.train import fit_network
 from eishil.progress import Progress
@@ -53,7 +54,8 @@ def evaluate(
         raise RecipeError(f"{recipe.name}: there is no [evaluation] section to say what is to be evaluated")
     bound = per_trajectory_cramer_rao(recipe, dataset, out_dir / "sensitivities", workers, progress)
     cells = _cells(recipe, dataset, "test", model, recipe.seed)
-    unscented = replay(model.model_copy(update={"filter": "ukf"}), IntegerReference(model.network), cells)
+    own_ukf = model.model_copy(update={"filter": "ukf", "curvature": None})
+    unscented = replay(own_ukf, IntegerReference(model.network), cells)
     evaluation = HostFigures(
         cramer_rao_soh_rms=bound.soh_rms,
         cramer_rao_soh_rms_end_of_life=bound.soh_rms_end_of_life,
@@ -114,17 +116,17 @@ def remaining_life_error(model: Model, network: Network, cells: list[MeasuredCel
 def _seeds(
     recipe: Recipe, seeds: list[int], dataset: Dataset, model: Model, progress: Progress
 ) -> Iterator[SeedFigures]:
-    train, validation = dataset.split("train"), dataset.split("validation")
-    samples = network_samples(train, recipe.network.frequency_Hz)
+    samples, held_out = (
+        network_samples(dataset.split(split), recipe.network.frequency_Hz) for split in ("train", "validation")
+    )
     for done, seed in enumerate(seeds):
         progress("evaluate", done, len(seeds), f"seed {seed}")
         network, _ = fit_network(recipe.network.model_copy(update={"seed": seed}), samples, lambda *_: None)
         integer = convert(network, samples.v)
-        variance = observation_variance(recipe, validation, network, integer)
-        noise = model.noise.model_copy(update={"variance": variance.tolist()})
-        changed = model.model_copy(update={"network": integer, "noise": noise})
         reference = IntegerReference(integer)
-        again = measured_again(recipe, validation, model.frequency_Hz, seed)
+        noise = observation_noise(recipe, mean_squared_residual(reference, held_out), reference, samples.v)
+        changed = model.model_copy(update={"network": integer, "noise": noise})
+        again = measured_again(recipe, dataset.split("validation"), model.frequency_Hz, seed)
         changed, _ = calibrated(changed, reference, _cells(recipe, dataset, "validation", model, seed), again)
         yield seed_figures(seed, changed, network, reference, _cells(recipe, dataset, "test", model, seed))
     progress("evaluate", len(seeds), len(seeds))

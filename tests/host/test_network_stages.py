@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import SAMPLES, Dataset
 from eishil.errors import RecipeError
+from eishil.filters.choice import candidates
 from eishil.filters.ekf import Ekf
 from eishil.filters.replay import measured_cells, replay
 from eishil.model import Model
-from eishil.network.assemble import measured_again, measurement_variance
+from eishil.network.assemble import measured_again
 from eishil.network.integer import IntegerReference
 from eishil.network.onnx_files import load_float_network
 from eishil.network.quantize import quantize
@@ -58,7 +58,9 @@ def test_stages_write_files_that_load(made: tuple[Path, dict[str, float]]) -> No
     assert report["spectra"] == {"train": 600 + 12 * 8 - 1, "validation": 32}
     assert network.frequency_Hz.tolist() == model.frequency_Hz
     assert figures["int8_residual_ln_ohm"] < 0.02
-    assert model.provenance["chosen_on_validation"].endswith("mismatch 0 ln ohm")
+    assert model.provenance["chosen_on_validation"].endswith(
+        "second order, process std x 1, mismatch 0 ln ohm; network context"
+    )
 
 
 def test_nis_is_one_over_all_measurements_of_the_validation_cells(made: tuple[Path, dict[str, float]]) -> None:
@@ -75,12 +77,48 @@ def test_nis_is_one_over_all_measurements_of_the_validation_cells(made: tuple[Pa
     assert np.mean(nis) == pytest.approx(1.0, abs=0.01)
 
 
-def test_variance_of_a_measurement_is_that_of_its_draws(made: tuple[Path, dict[str, float]]) -> None:
-    recipe, data = small_recipe(), Dataset.open(made[0] / "dataset").split("train")
-    z_ohm = measure(data, recipe.measurement, 5).z_ohm
-    parts = np.concatenate([z_ohm.real / data.z_ohm.real, z_ohm.imag / data.z_ohm.imag], axis=1)
-    expected = np.nanvar(np.log(parts), axis=0)
-    np.testing.assert_allclose(measurement_variance(recipe, data, FREQUENCY_HZ), expected, rtol=0.15)
+def test_noise_is_residual_and_instrument_by_one_scale(made: tuple[Path, dict[str, float]]) -> None:
+    folder, figures = made
+    recipe, model = small_recipe(), Model.load(folder / "model/model.json")
+    held_out = network_samples(Dataset.open(folder / "dataset").split("validation"), FREQUENCY_HZ)
+    residual = IntegerReference(model.network).evaluate(held_out.v)[0] - held_out.ln_ohm
+    expected = figures["variance_scale"] * (residual.var(axis=0) + residual.mean(axis=0) ** 2)
+    np.testing.assert_allclose(model.noise.variance, expected, rtol=1e-9)
+    own = model.noise.instrument_std / recipe.measurement.z_relative_std
+    assert own**2 == pytest.approx(figures["variance_scale"], rel=1e-9)
+    assert figures["variance_scale"] != 1.0
+
+
+def test_curvature_is_along_the_mean_slope_of_soh_over_lives(made: tuple[Path, dict[str, float]]) -> None:
+    """The circuit's label is 1 - lli - lam_ne / 2 - lam_pe^2."""
+    folder, _ = made
+    model, train_set = Model.load(folder / "model/model.json"), Dataset.open(folder / "dataset").split("train")
+    lives = train_set.samples[train_set.samples["population"] == "trajectory"]
+    assert model.curvature is not None
+    expected = [-1.0, -0.5, -2 * lives["lam_pe"].mean(), 0.0, 0.0]
+    np.testing.assert_allclose(model.curvature.gradient, expected, atol=0.05)
+
+
+def test_every_combination_is_a_candidate() -> None:
+    recipe = small_recipe().filter.model_copy(update={"curvature": [False, True], "walk_std": [0.0, 0.4]})
+    found = candidates(recipe)
+    assert recipe.process == ["random_walk", "latent"]
+    assert len(found) == len(set(found)) == 2 * 2 + 2 * 2 * 2
+    assert {one.walk_std for one in found if one.process == "random_walk"} == {0.0}
+
+
+def test_a_linear_context_needs_no_derivative_by_voltage_and_temperature(
+    made: tuple[Path, dict[str, float]], tmp_path: Path
+) -> None:
+    folder, figures = made
+    (tmp_path / "network_float.onnx").write_bytes((folder / "model/network_float.onnx").read_bytes())
+    recipe = small_recipe()
+    recipe = recipe.model_copy(update={"filter": recipe.filter.model_copy(update={"context": "linear"})})
+    linear = quantize(recipe, folder / "dataset", tmp_path, silent)
+    model = Model.load(tmp_path / "model.json")
+    assert model.noise.temperature_effect is not None and model.noise.voltage_std_V == 0.0
+    assert "linear context" in model.provenance["chosen_on_validation"]
+    assert linear["soh_rmse_int8"] == pytest.approx(figures["soh_rmse_int8"], rel=0.1)
 
 
 def test_an_imported_network_takes_the_place_of_training(made: tuple[Path, dict[str, float]], tmp_path: Path) -> None:

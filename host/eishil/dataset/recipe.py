@@ -100,6 +100,10 @@ class FilterRecipe(Section):
     as much as those of the population: in the process models, where every training path is used once more with such a
     change, and in the choice, where every validation cell is.
 
+    `curvature` is whether the extended filter has second-order terms (docs/estimator.md). `context` is where the
+    effects of errors of voltage and temperature come from: "network", its derivatives, or "linear", a straight line of
+    the temperature that was fitted to them, and a variance.
+
     `outlier_probability`, `_patience` and `_probation` are those of `eishil.model.Gate`; a probability of 0 is no gate.
     """
 
@@ -109,6 +113,8 @@ class FilterRecipe(Section):
     n_latents: Annotated[list[Annotated[int, Field(ge=1, le=16)]], Field(min_length=1)] = Field(default=[12])
     walk_std: Annotated[list[NotNegative], Field(min_length=1)] = Field(default=[0.0])
     speed: PositiveRange | None = None
+    curvature: Annotated[list[bool], Field(min_length=1)] = Field(default=[True])
+    context: Literal["network", "linear"] = "network"
     outlier_probability: Annotated[float, Field(ge=0, lt=1)] = 1e-20
     outlier_patience: Annotated[int, Field(ge=1, le=255)] = 2
     outlier_probation: Annotated[int, Field(ge=1, le=255)] = 5

@@ -31,7 +31,8 @@ MOMENTS = {"latent": empirical_moments, "level_velocity": level_and_velocity_mom
 class Candidate:
     """A process model and a noise floor: `process` as in `FilterRecipe`, `mismatch_std` in ln ohm.
 
-    `n_latents` and `walk_std` belong to trajectories of latents: see `population.latent_trajectories`.
+    `n_latents` and `walk_std` belong to trajectories of latents: see `population.latent_trajectories`. `curvature` is
+    whether the model has second-order terms.
     """
 
     process: str
@@ -39,12 +40,13 @@ class Candidate:
     mismatch_std: float
     n_latents: int = 0
     walk_std: float = 0.0
+    curvature: bool = False
 
     def __str__(self) -> str:
         latents = f", {self.n_latents} latents that walk {self.walk_std:g}" if self.n_latents else ""
-        return (
-            f"{self.process}{latents}, process std x {self.process_std_scale:g}, mismatch {self.mismatch_std:g} ln ohm"
-        )
+        order = "second order" if self.curvature else "first order"
+        scales = f"process std x {self.process_std_scale:g}, mismatch {self.mismatch_std:g} ln ohm"
+        return f"{self.process}{latents}, {order}, {scales}"
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,10 @@ class Choice:
 def candidates(recipe: FilterRecipe) -> list[Candidate]:
     """Every combination that the recipe names; a random walk has no latents to combine with."""
     found = []
-    for process, scale, mismatch in product(recipe.process, recipe.process_std_scale, recipe.mismatch_std):
-        if process == "random_walk":
-            found.append(Candidate(process, scale, mismatch))
-        else:
-            latents = product(recipe.n_latents, recipe.walk_std)
-            found += [Candidate(process, scale, mismatch, *one) for one in latents]
+    common = product(recipe.process, recipe.process_std_scale, recipe.mismatch_std, recipe.curvature)
+    for process, scale, mismatch, curvature in common:
+        latents = [(0, 0.0)] if process == "random_walk" else product(recipe.n_latents, recipe.walk_std)
+        found += [Candidate(process, scale, mismatch, n, walk, curvature) for n, walk in latents]
     return found
 
 
@@ -92,7 +92,8 @@ def choose(
         choice = Choice(candidate, model, replay(model, network, cells))
         if best is None or choice.estimates.negative_log_likelihood < best.estimates.negative_log_likelihood:
             best = choice
-        tick(done, f"{candidate}: SOH RMSE {choice.estimates.rmse:.4f}")
+        scores = f"SOH RMSE {choice.estimates.rmse:.5f}, NLL {choice.estimates.negative_log_likelihood:.3f}"
+        tick(done, f"{candidate}: {scores}")
     if best is None:
         raise ValueError("there are no candidates")
     return best

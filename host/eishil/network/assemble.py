@@ -15,13 +15,14 @@ from eishil.dataset.tables import Dataset
 from eishil.errors import RecipeError
 from eishil.filters import readout
 from eishil.filters.choice import Candidate, process_model
-from eishil.filters.ekf import Ekf, Network
+from eishil.filters.ekf import Ekf, Network, observations
 from eishil.filters.population import AgeingPath
 from eishil.filters.replay import MeasuredCell, measured_cells, replay
 from eishil.filters.speed import changed_paths
-from eishil.model import Gate, IntegerNetwork, Mode, Model, Noise, Readout, SeriesTerm
+from eishil.model import Curvature, Gate, IntegerNetwork, Mode, Model, Noise, Readout, SeriesTerm
 from eishil.network.integer import IntegerReference
 from eishil.network.mlp import Array, FloatNetwork
+from eishil.network.noise import mean_squared_residual, observation_noise
 from eishil.network.readout_fit import fit_readout, residual_std
 from eishil.network.samples import (
     MODE_UNITS,
@@ -49,16 +50,17 @@ RIDGE = 1e-12
 class Parts:
     """What every candidate model has in common.
 
-    `variance` (m,), in (ln ohm)^2, is that of the instrument and of the integer network on validation cells; `worth`
-    (p, p) as in `population.latent_trajectories`.
+    `noise` has the residual of the integer network on validation cells; `gradient` (p,) is the mean of SOH's over
+    spectra of training trajectories; `worth` (p, p) as in `population.latent_trajectories`.
     """
 
     modes: list[Mode]
     paths: list[AgeingPath]
     network: IntegerNetwork
     frequency_Hz: list[float]
-    variance: Array
+    noise: Noise
     readouts: list[Readout]
+    gradient: Array
     worth: Array
 
 
@@ -72,22 +74,26 @@ def parts_of(
     RecipeError
         There are not enough training trajectories to show how cells age.
     """
+    modes, soh, lives = describe_modes(modes_of(train)), _soh_readout(train, validation), _some_of_lives(train)
+    reference = IntegerReference(integer)
+    residual = mean_squared_residual(reference, network_samples(validation, network.frequency_Hz))
     parts = Parts(
-        modes=describe_modes(modes_of(train)),
+        modes=modes,
         paths=_paths(recipe, train),
         network=integer,
         frequency_Hz=network.frequency_Hz.tolist(),
-        variance=observation_variance(recipe, validation, network, integer),
-        readouts=[_soh_readout(train, validation)],
+        noise=observation_noise(recipe, residual, reference, network_samples(train, network.frequency_Hz).v),
+        readouts=[soh],
+        gradient=readout.evaluate(soh, [mode.name for mode in modes], modes_of(lives))[1].mean(axis=0),
         worth=np.eye(len(MODE_UNITS)),
     )
     in_modes = assemble(recipe, parts, Candidate("random_walk", 1.0, 0.0))
-    return replace(parts, worth=_worth_of_modes(in_modes, train, network))
+    return replace(parts, worth=_worth_of_modes(in_modes, lives, network, parts.gradient))
 
 
 def assemble(recipe: Recipe, parts: Parts, candidate: Candidate) -> Model:
     """The model of a candidate."""
-    n = len(parts.frequency_Hz)
+    n, variance = len(parts.frequency_Hz), np.array(parts.noise.variance) + candidate.mismatch_std**2
     process = process_model(candidate, parts.paths, parts.modes, parts.worth)
     return Model(
         name=recipe.name,
@@ -98,11 +104,8 @@ def assemble(recipe: Recipe, parts: Parts, candidate: Candidate) -> Model:
         priors=process.priors,
         frequency_Hz=parts.frequency_Hz,
         series_terms=[SeriesTerm(mode=SERIES_MODE, coefficient=[OHM_PER_MILLIOHM] * n + [0.0] * n)],
-        noise=Noise(
-            variance=(parts.variance + candidate.mismatch_std**2).tolist(),
-            voltage_std_V=recipe.measurement.voltage_std_V,
-            temperature_std_K=recipe.measurement.temperature_std_K,
-        ),
+        noise=parts.noise.model_copy(update={"variance": variance.tolist()}),
+        curvature=Curvature(gradient=parts.gradient.tolist()) if candidate.curvature else None,
         gate=_gate(recipe.filter),
         network=parts.network,
         readouts=parts.readouts,
@@ -123,18 +126,22 @@ def _gate(recipe: FilterRecipe) -> Gate | None:
 def calibrated(
     model: Model, network: Network, cells: Sequence[MeasuredCell], again: Sequence[Sequence[MeasuredCell]] = ()
 ) -> tuple[Model, float]:
-    """The model with its variances scaled so that NIS per observation on `cells` is 1, and the scale.
+    """The model with its variances, the instrument's too, scaled so that NIS per observation is 1; and the scale.
 
     The state's own share of an innovation is not scaled, so that the scale is found by repetition. With `again`, the
     same cells measured again, the last repetition is over all measurements: one draw of the noise is as far from its
     mean as a chi-square interval is wide.
     """
-    variance, scale = np.array(model.noise.variance), 1.0
+    noise, scale = model.noise, 1.0
     for measurements in (*[[cells]] * CALIBRATION_ROUNDS, [cells, *again]):
         scale *= float(np.mean([replay(model, network, measured).nis_mean for measured in measurements]))
-        noise = model.noise.model_copy(update={"variance": (scale * variance).tolist()})
-        model = model.model_copy(update={"noise": noise})
+        model = model.model_copy(update={"noise": _scaled(noise, scale)})
     return model, scale
+
+
+def _scaled(noise: Noise, scale: float) -> Noise:
+    variance = (scale * np.array(noise.variance)).tolist()
+    return noise.model_copy(update={"variance": variance, "instrument_std": scale**0.5 * noise.instrument_std})
 
 
 def measured_again(
@@ -144,20 +151,6 @@ def measured_again(
     columns = frequency_columns(dataset.frequency_Hz, frequency_Hz)
     seeds = [seed + k * MEASUREMENT_STRIDE for k in range(1, CALIBRATION_DRAWS)]
     return [measured_cells(dataset, columns, recipe.measurement, one) for one in seeds]
-
-
-def observation_variance(recipe: Recipe, dataset: Dataset, network: FloatNetwork, integer: IntegerNetwork) -> Array:
-    """Mean squared residual of the integer network and effect of the instrument's noise, (m,), in (ln ohm)^2."""
-    held_out = network_samples(dataset, network.frequency_Hz)
-    residual = IntegerReference(integer).evaluate(held_out.v)[0] - held_out.ln_ohm
-    return np.asarray(np.mean(residual**2, axis=0) + measurement_variance(recipe, dataset, network.frequency_Hz))
-
-
-def measurement_variance(recipe: Recipe, dataset: Dataset, frequency_Hz: Array) -> Array:
-    """Mean squared effect of the instrument's noise on every observation, (m,), in (ln ohm)^2: (std |Z| / part)^2."""
-    z_ohm = dataset.z_ohm[:, frequency_columns(dataset.frequency_Hz, frequency_Hz)]
-    share = np.concatenate([np.abs(z_ohm) / z_ohm.real, np.abs(z_ohm) / z_ohm.imag], axis=1)
-    return np.asarray(np.nanmean((recipe.measurement.z_relative_std * share) ** 2, axis=0))
 
 
 def _paths(recipe: Recipe, train: Dataset) -> list[AgeingPath]:
@@ -183,25 +176,24 @@ def _soh_readout(train: Dataset, validation: Dataset) -> Readout:
     return fitted.model_copy(update={"residual_std": residual_std(fitted, *labels[1])})
 
 
-def _worth_of_modes(model: Model, train: Dataset, network: Network) -> Array:
+def _some_of_lives(train: Dataset) -> Dataset:
+    """Spectra of training trajectories, at random: a regular stride could meet every life at the same age."""
+    lives = train.select((train.samples["population"] == "trajectory").to_numpy())
+    return lives.select(np.sort(np.random.default_rng(0).permutation(len(lives))[:WORTH_SAMPLES]))
+
+
+def _worth_of_modes(model: Model, lives: Dataset, network: FloatNetwork, gradient: Array) -> Array:
     """What a deviation of the modes is worth, (p, p): how well one spectrum shows it, and what it does to SOH.
 
-    Mean of J^T R^-1 J over spectra of training trajectories, plus the outer product of SOH's gradient. `model` has the
-    modes for states.
+    Mean of J^T R^-1 J over `lives`, plus the outer product of SOH's gradient. `model` has the modes for states.
     """
-    ekf = Ekf(model, network)
-    lives = train.select((train.samples["population"] == "trajectory").to_numpy())
-    # At random: a regular stride could meet every life at the same age.
-    lives = lives.select(np.sort(np.random.default_rng(0).permutation(len(lives))[:WORTH_SAMPLES]))
-    modes = modes_of(lives)
-    information = np.zeros((model.n_modes, model.n_modes))
-    for mode, voltage_V, temperature_degC in zip(
-        modes, lives.samples["voltage_V"], lives.samples["temperature_degC"], strict=True
-    ):
-        line = ekf.linearise(mode, 0.0, voltage_V, temperature_degC)
-        if np.isfinite(line.H).all():
-            information += line.H.T @ np.linalg.solve(line.R, line.H) / len(modes)
-    names = [mode.name for mode in model.modes]
-    gradient = readout.evaluate(model.readouts[0], names, modes)[1].mean(axis=0) / SOH_WORTH_STD
+    ekf, z_ohm = Ekf(model, network), lives.z_ohm[:, frequency_columns(lives.frequency_Hz, network.frequency_Hz)]
+    context = (lives.samples[name].to_numpy(np.float64) for name in ("voltage_V", "temperature_degC"))
+    line = ekf.linearise(modes_of(lives), np.zeros(len(lives)), *context)
+    line = ekf.with_instrument_noise(line, observations(z_ohm, np.isfinite(z_ohm)))
+    known = np.isfinite(line.H).all(axis=(1, 2))
+    H, R = line.H[known], line.R[known]
+    information = np.einsum("kmp,kmq->pq", H, np.linalg.solve(R, H)) / len(lives)
     information += RIDGE * np.trace(information) * np.eye(model.n_modes)
-    return np.asarray(information + np.outer(gradient, gradient))
+    worth = gradient / SOH_WORTH_STD
+    return np.asarray(information + np.outer(worth, worth))

@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from eishil.dataset.recipe import Recipe
 from eishil.filters.ekf import Array, Network
 from eishil.model import Noise
+from eishil.network.samples import NetworkSamples
+
+
+def observation_noise(recipe: Recipe, residual: Array, network: Network, v: Array) -> Noise:
+    """Noise of a network with a mean squared residual (m,); `v` (S, n_inputs) are its training inputs."""
+    measurement = recipe.measurement
+    noise = Noise(
+        variance=residual.tolist(),
+        instrument_std=measurement.z_relative_std,
+        voltage_std_V=measurement.voltage_std_V,
+        temperature_std_K=measurement.temperature_std_K,
+    )
+    return with_linear_context(noise, network, v) if recipe.filter.context == "linear" else noise
+
+
+def mean_squared_residual(network: Network, held_out: NetworkSamples) -> Array:
+    """Of every output (m,), in (ln ohm)^2."""
+    return np.asarray(np.mean((network.evaluate(held_out.v)[0] - held_out.ln_ohm) ** 2, axis=0))
 
 
 def with_linear_context(noise: Noise, network: Network, v: Array) -> Noise:

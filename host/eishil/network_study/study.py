@@ -20,8 +20,9 @@ from eishil.files import sha256_file, write_atomic
 from eishil.filters.ekf import Network
 from eishil.filters.replay import Estimates, MeasuredCell, measured_cells, replay
 from eishil.filters.scores import rms
-from eishil.model import Model
-from eishil.network.assemble import calibrated, measurement_variance
+from eishil.model import Model, Noise
+from eishil.network.assemble import calibrated
+from eishil.network.noise import observation_noise
 from eishil.network.samples import NETWORK_INPUTS, frequency_columns, network_samples
 from eishil.network_study.cases import DIRECT, DISTILLED, DISTILLED_FROM_LARGE, Case, Fitter, cases, macs, network_file
 from eishil.network_study.relaxation import RelaxationBasis
@@ -88,7 +89,6 @@ def study(recipe: Recipe, dataset: Dataset, model: Model, folder: Path, progress
     validation = dataset.split("validation")
     columns = frequency_columns(dataset.frequency_Hz, recipe.network.frequency_Hz)
     cells = measured_cells(validation, columns, recipe.measurement, recipe.seed)
-    noise = measurement_variance(recipe, validation, np.array(recipe.network.frequency_Hz))
     inputs = fingerprint(recipe, dataset, model)
     wanted, rows = cases(recipe), []
     for done, case in enumerate(wanted):
@@ -96,7 +96,7 @@ def study(recipe: Recipe, dataset: Dataset, model: Model, folder: Path, progress
         path = folder / f"{case.file_name}.json"
         row = _stored(path, inputs)
         if row is None:
-            row = _scored(case, fitter, model, noise, cells)
+            row = _scored(case, fitter, model, cells)
             write_atomic(path, json.dumps({"inputs": inputs, "row": asdict(row)}, indent=1) + "\n")
         rows.append(row)
     progress("study", len(wanted), len(wanted))
@@ -111,11 +111,12 @@ def study(recipe: Recipe, dataset: Dataset, model: Model, folder: Path, progress
     )
 
 
-def _scored(case: Case, fitter: Fitter, model: Model, noise: np.ndarray, cells: Sequence[MeasuredCell]) -> Row:
+def _scored(case: Case, fitter: Fitter, model: Model, cells: Sequence[MeasuredCell]) -> Row:
     network = fitter.fit(case)
     error = fitter.residual(network)
     real, imaginary = np.split(error, 2, axis=1)
-    estimates = filtered(model, network, np.mean(error**2, axis=0) + noise, cells)
+    noise = observation_noise(fitter.recipe, np.mean(error**2, axis=0), network, fitter.train.v)
+    estimates = filtered(model, network, noise, cells)
     return Row(
         kind=case.kind,
         size=case.size,
@@ -138,9 +139,8 @@ def physical_signs(network: Network, v: np.ndarray) -> float:
     return float(np.mean([halves[part][..., NETWORK_INPUTS.index(mode)] > 0 for mode, part in ALWAYS_RISE]))
 
 
-def filtered(model: Model, network: Network, variance: np.ndarray, cells: Sequence[MeasuredCell]) -> Estimates:
-    """Estimates with another network and its variance (m,), scaled as `eishil quantize` scales the model's own."""
-    noise = model.noise.model_copy(update={"variance": variance.tolist()})
+def filtered(model: Model, network: Network, noise: Noise, cells: Sequence[MeasuredCell]) -> Estimates:
+    """Estimates with another network and its noise, scaled as `eishil quantize` scales the model's own."""
     own, _ = calibrated(model.model_copy(update={"noise": noise}), network, cells)
     return replay(own, network, cells)
 
