@@ -15,7 +15,7 @@ from eishil.filters.choice import candidates
 from eishil.filters.ekf import Ekf
 from eishil.filters.replay import measured_cells, replay
 from eishil.model import Model
-from eishil.network.assemble import measured_again
+from eishil.network.assemble import CALIBRATION_DRAWS, measured_again
 from eishil.network.integer import IntegerReference
 from eishil.network.onnx_files import load_float_network
 from eishil.network.quantize import quantize
@@ -72,7 +72,7 @@ def test_nis_is_one_over_all_measurements_of_the_validation_cells(made: tuple[Pa
     again = measured_again(recipe, validation, model.frequency_Hz, recipe.seed)
     network = IntegerReference(model.network)
     nis = [replay(model, network, cells).nis_mean for cells in (own, *again)]
-    assert len(nis) == 4 and len(set(nis)) == 4
+    assert len(nis) == len(set(nis)) == CALIBRATION_DRAWS
     assert figures["nis_per_observation"] == nis[0]
     assert np.mean(nis) == pytest.approx(1.0, abs=0.01)
 

@@ -41,7 +41,7 @@ SOH_INPUTS = ("lli", "lam_ne", "lam_pe")  # eSOH knows no other mode
 WORTH_SAMPLES = 400
 SOH_WORTH_STD = 0.0015  # an error of SOH by this much weighs as much as one standard deviation of a spectrum
 CALIBRATION_ROUNDS = 2
-CALIBRATION_DRAWS = 4
+CALIBRATION_DRAWS = 12
 MEASUREMENT_STRIDE = 1_000_000  # between seeds of draws; recipes and evaluations have nearer ones
 RIDGE = 1e-12
 
