@@ -19,8 +19,8 @@ from eishil.dataset.tables import Dataset
 from eishil.errors import RecipeError
 from eishil.evaluation_figures import HostFigures, SeedFigures
 from eishil.files import write_atomic
-from eishil.filters.ekf import Network
 from eishil.filters.forecast import Forecast
+from eishil.filters.observation import Network
 from eishil.filters.replay import MeasuredCell, measured_cells, replay
 from eishil.filters.scores import rms
 from eishil.filters.ukf import reference_filter

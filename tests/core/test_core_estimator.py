@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from eishil import codegen, wire
 from eishil.ccore import CEstimator, CoreLibrary
-from eishil.filters.ekf import Ekf, ModeMap
+from eishil.filters.ekf import Ekf
+from eishil.filters.observation import ModeMap
 from eishil.filters.step import StepInput, StepOutput
 from eishil.filters.ukf import reference_filter
 from eishil.model import Model

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from eishil.filters.batch import replay_many
-from eishil.filters.ekf import Network
+from eishil.filters.observation import Network
 from eishil.filters.replay import MeasuredCell, replay
 from eishil.filters.ukf import reference_filter
 from eishil.model import Gate, Model

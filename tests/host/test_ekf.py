@@ -10,7 +10,8 @@ from filterpy.kalman import ExtendedKalmanFilter
 from scipy.stats import multivariate_normal
 
 from eishil import wire
-from eishil.filters.ekf import Ekf, ModeMap, observations
+from eishil.filters.ekf import Ekf
+from eishil.filters.observation import ModeMap, observations
 from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil.network.mlp import FloatNetwork

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from eishil.filters.ekf import Ekf, observations
+from eishil.filters.ekf import Ekf
+from eishil.filters.observation import observations
 from eishil.filters.step import StepInput
 from eishil.model import Curvature, Model
 from eishil.network.noise import with_linear_context

@@ -9,7 +9,8 @@ import pytest
 from filterpy.kalman import MerweScaledSigmaPoints, UnscentedKalmanFilter
 
 from eishil import wire
-from eishil.filters.ekf import Ekf, observations
+from eishil.filters.ekf import Ekf
+from eishil.filters.observation import observations
 from eishil.filters.ukf import Ukf, reference_filter, sigma_points
 from eishil.model import Model
 from eishil.network.mlp import FloatNetwork

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eishil.filters.ekf import Ekf, Network
+from eishil.filters.ekf import Ekf
+from eishil.filters.observation import Network
 from eishil.filters.step import StepInput
 from eishil.model import Model
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from eishil.filters import readout
-from eishil.filters.ekf import Ekf, Network
+from eishil.filters.ekf import Ekf
+from eishil.filters.observation import Network
 from eishil.filters.step import StepInput
 from eishil.model import Model
 from eishil.network.mlp import FloatNetwork

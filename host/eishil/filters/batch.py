@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eishil.filters import readout
-from eishil.filters.ekf import Array, Ekf, Linearisation, ModeMap, Network, is_acceptable, observations
+from eishil.filters.ekf import Ekf, is_acceptable
 from eishil.filters.gate import nis_limit
+from eishil.filters.observation import Array, Linearisation, ModeMap, Network, observations
 from eishil.filters.step import StepInput
 from eishil.model import Model
 

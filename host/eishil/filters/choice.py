@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from eishil.dataset.recipe import FilterRecipe
-from eishil.filters.ekf import Array, Network
+from eishil.filters.observation import Array, Network
 from eishil.filters.population import (
     AgeingPath,
     ProcessModel,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eishil.errors import EishilError
-from eishil.filters.ekf import Ekf, Network, observations
+from eishil.filters.observation import Network, ObservationModel, observations
 from eishil.filters.step import StepInput
 from eishil.model import Model
 
@@ -65,11 +65,12 @@ def commission(model: Model, network: Network, fresh: Sequence[StepInput]) -> Co
     """
     if len(fresh) < LEAST_SPECTRA:
         raise EishilError(f"commissioning takes {LEAST_SPECTRA} or more spectra of the fresh cell, not {len(fresh)}")
-    ekf, x = Ekf(model, network), np.array(model.priors[0].mean)
+    expected_of, x = ObservationModel(model, network), np.array(model.priors[0].mean)
     difference, expected = [], []
     for step in fresh:
         seen = observations(step.z_ohm, step.valid)
-        line = ekf.with_instrument_noise(ekf.linearise(x, 0.0, step.voltage_V, step.temperature_degC), seen)
+        line = expected_of.linearise(x, 0.0, step.voltage_V, step.temperature_degC)
+        line = expected_of.with_instrument_noise(line, seen)
         used = seen.usable & line.exists
         difference.append(np.where(used, seen.z - line.h, np.nan))
         expected.append(np.where(used, np.diag(line.R), np.nan))

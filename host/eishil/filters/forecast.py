@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from eishil.dataset.labels import END_OF_LIFE_SOH
 from eishil.filters import readout
-from eishil.filters.ekf import ModeMap
+from eishil.filters.observation import ModeMap
 from eishil.filters.step import StepOutput
 from eishil.model import Model
 

@@ -13,7 +13,8 @@ from eishil.dataset.measurement import measure
 from eishil.dataset.recipe import MeasurementRecipe
 from eishil.dataset.tables import Dataset
 from eishil.filters.batch import replay_many
-from eishil.filters.ekf import Ekf, Network
+from eishil.filters.ekf import Ekf
+from eishil.filters.observation import Network
 from eishil.filters.scores import rms, within
 from eishil.filters.step import StepInput
 from eishil.filters.ukf import reference_filter

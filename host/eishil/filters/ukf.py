@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eishil.filters.ekf import Array, Ekf, Network, Observations, Update
+from eishil.filters.ekf import Ekf, Update
+from eishil.filters.observation import Array, Network, Observations
 from eishil.filters.step import StepInput
 from eishil.model import Model
 

@@ -15,7 +15,7 @@ from eishil.dataset.tables import Dataset
 from eishil.errors import RecipeError
 from eishil.filters import readout
 from eishil.filters.choice import Candidate, process_model
-from eishil.filters.ekf import Ekf, Network, observations
+from eishil.filters.observation import Network, ObservationModel, observations
 from eishil.filters.population import AgeingPath
 from eishil.filters.replay import MeasuredCell, measured_cells, replay
 from eishil.filters.speed import changed_paths
@@ -187,10 +187,11 @@ def _worth_of_modes(model: Model, lives: Dataset, network: FloatNetwork, gradien
 
     Mean of J^T R^-1 J over `lives`, plus the outer product of SOH's gradient. `model` has the modes for states.
     """
-    ekf, z_ohm = Ekf(model, network), lives.z_ohm[:, frequency_columns(lives.frequency_Hz, network.frequency_Hz)]
+    observed = ObservationModel(model, network)
+    z_ohm = lives.z_ohm[:, frequency_columns(lives.frequency_Hz, network.frequency_Hz)]
     context = (lives.samples[name].to_numpy(np.float64) for name in ("voltage_V", "temperature_degC"))
-    line = ekf.linearise(modes_of(lives), np.zeros(len(lives)), *context)
-    line = ekf.with_instrument_noise(line, observations(z_ohm, np.isfinite(z_ohm)))
+    line = observed.linearise(modes_of(lives), np.zeros(len(lives)), *context)
+    line = observed.with_instrument_noise(line, observations(z_ohm, np.isfinite(z_ohm)))
     known = np.isfinite(line.H).all(axis=(1, 2))
     H, R = line.H[known], line.R[known]
     information = np.einsum("kmp,kmq->pq", H, np.linalg.solve(R, H)) / len(lives)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from eishil.dataset.recipe import Recipe
-from eishil.filters.ekf import Array, Network
+from eishil.filters.observation import Array, Network
 from eishil.model import Noise
 from eishil.network.samples import NetworkSamples
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import Dataset
-from eishil.filters.ekf import Network
+from eishil.filters.observation import Network
 from eishil.filters.scores import rms
 from eishil.network.conversion import convert
 from eishil.network.integer import IntegerReference

@@ -17,7 +17,7 @@ import numpy as np
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import Dataset
 from eishil.files import sha256_file, write_atomic
-from eishil.filters.ekf import Network
+from eishil.filters.observation import Network
 from eishil.filters.replay import Estimates, MeasuredCell, measured_cells, replay
 from eishil.filters.scores import rms
 from eishil.model import Model, Noise
