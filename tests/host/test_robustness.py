@@ -10,11 +10,16 @@ import pandas as pd
 import pytest
 
 from eishil.dataset.design import MODES, design
+from eishil.dataset.factory import Options, generate
 from eishil.dataset.recipe import Recipe
+from eishil.dataset.tables import Dataset
 from eishil.dataset.variants import fresh_cells
 from eishil.filters.replay import MeasuredCell
 from eishil.filters.step import StepInput
+from eishil.progress import silent
+from eishil.robustness.commissioning_choice import cells_of, estimates
 from eishil.robustness.scenarios import SCENARIOS, Scenario
+from support.random_models import random_estimator
 
 FREQUENCY_HZ = np.array([0.01, 0.05, 0.1, 10.0])
 
@@ -141,3 +146,19 @@ def test_other_cells_are_the_held_out_ones_changed(write_recipe: Callable[..., P
         column = varied["spread_negative_particle_diffusivity"]
         assert 0 < np.abs(column - 1).max() <= 3 * std
         assert varied.groupby("cell_id")["spread_negative_particle_diffusivity"].nunique().tolist() == [1, 1]
+
+
+def test_cells_to_choose_on_are_of_another_seed_and_doubt_more_with_a_larger_share(
+    write_recipe: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = Recipe.load(path := write_recipe())
+    varied = cells_of(recipe, 0.03, 5, 2)
+    own, others = (design(one).query("split == 'test'") for one in (recipe, varied))
+    assert others["cell_id"].nunique() == 2 and not set(others["soc"]) & set(own["soc"])
+    for name, wanted in (("life", varied), ("fresh", fresh_cells(varied, 3))):
+        generate(wanted, path, tmp_path / name, Options(workers=1), silent)
+    life, fresh = (Dataset.open(tmp_path / name) for name in ("life", "fresh"))
+    model, _ = random_estimator(np.random.default_rng(1), n_frequencies=2)
+    model = model.model_copy(update={"frequency_Hz": [100.0, 0.01]})
+    sure, doubting = estimates(varied, model, life, fresh, (0.0, 0.5))
+    assert len(sure.soh) == 8 and doubting.nis_mean < 0.7 * sure.nis_mean

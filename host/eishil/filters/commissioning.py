@@ -50,13 +50,15 @@ def _scaled(z_ohm: NDArray[np.complex128], ln_factor: Array) -> NDArray[np.compl
     return np.asarray(z_ohm.real * real + 1j * z_ohm.imag * imaginary, np.complex128)
 
 
-def commission(model: Model, network: Network, fresh: Sequence[StepInput]) -> Commissioning:
+def commission(model: Model, network: Network, fresh: Sequence[StepInput], change: float = CHANGE) -> Commissioning:
     """Learn from spectra of a fresh cell, at several charges and temperatures if possible.
 
     Parameters
     ----------
     fresh
         Measured before the cell aged; their elapsed cycles play no part.
+    change
+        How much of an offset a life changes; the core knows no other than this.
 
     Raises
     ------
@@ -74,10 +76,10 @@ def commission(model: Model, network: Network, fresh: Sequence[StepInput]) -> Co
         used = seen.usable & line.exists
         difference.append(np.where(used, seen.z - line.h, np.nan))
         expected.append(np.where(used, np.diag(line.R), np.nan))
-    return _summary(np.array(difference), np.array(expected))
+    return _summary(np.array(difference), np.array(expected), change)
 
 
-def _summary(difference: Array, expected: Array) -> Commissioning:
+def _summary(difference: Array, expected: Array, change: float) -> Commissioning:
     """From differences and expected variances (K, m), NaN where there are none, to offset and what is left of it.
 
     The scatter beyond what instrument and context explain is taken over all observations together: a few spectra say
@@ -92,5 +94,5 @@ def _summary(difference: Array, expected: Array) -> Commissioning:
     beyond = max(0.0, float(np.mean(scatter - np.nanmean(expected[:, known], axis=0)))) if known.any() else 0.0
     square = float(np.mean(offset[known] ** 2)) if known.any() else 0.0
     variance = np.full(len(count), square)
-    variance[known] = beyond + CHANGE**2 * square + scatter / count[known]
+    variance[known] = beyond + change**2 * square + scatter / count[known]
     return Commissioning(offset, variance)

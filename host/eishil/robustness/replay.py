@@ -71,14 +71,17 @@ def run(scenario: Scenario, recipe: Recipe, dataset: Dataset, model: Model, fres
     else:
         first = fresh_steps(fresh, columns, noisy, recipe.seed)
         learned = {cell_id: commission(model, network, steps) for cell_id, steps in first.items()}
-        estimates = [_commissioned(learned[cell.cell_id], model, network, cell) for cell in cells]
+        estimates = [replay_commissioned(learned[cell.cell_id], model, network, cell) for cell in cells]
     masked = sum(cell.masked for cell in cells)
     rows = pd.concat([_rows(cell) for cell in cells], ignore_index=True)
     soh, sigma = (np.concatenate([getattr(one, name) for one in estimates]) for name in ("soh", "sigma"))
     return Outcome(scenario, rows.assign(estimate=soh, sigma=sigma), masked)
 
 
-def _commissioned(learned: Commissioning, model: Model, network: IntegerReference, cell: MeasuredCell) -> Estimates:
+def replay_commissioned(
+    learned: Commissioning, model: Model, network: IntegerReference, cell: MeasuredCell
+) -> Estimates:
+    """Filter a cell with what its fresh spectra taught."""
     steps = tuple(learned.corrected(step) for step in cell.steps)
     return replay(learned.adapted(model), network, [replace(cell, steps=steps)])
 

@@ -62,7 +62,9 @@ def _knee(recipe: Recipe) -> Recipe:
     return other_cells(recipe, "knee", ageing=recipe.ageing_paths().model_copy(update=knee))
 
 
-def _spread(std: float) -> Vary:
+def spread_cells(std: float) -> Vary:
+    """Constants of transport and kinetics that differ from cell to cell with that standard deviation."""
+
     def vary(recipe: Recipe) -> Recipe:
         spread = {SPREAD_GROUP: SpreadRecipe(distribution="normal", std=std)}
         cell: CellRecipe = recipe.cell.model_copy(update={"spread": spread, "spread_splits": None})
@@ -138,14 +140,19 @@ def _foreign_spectrum(step: StepInput, rng: np.random.Generator, pool: Sequence[
 
 _WRONG_POINTS, _FOREIGN_SPECTRA = _some_steps(_wrong_point), _some_steps(_foreign_spectrum)
 _COMMISSIONED = f"the same cells, their offset of ln Z learned from {FRESH_SPECTRA} spectra before they age"
+_CONSTANTS = "transport and kinetics, each with that standard deviation"
 SCENARIOS = (
     Scenario("as in the recipe", "held-out cells of the recipe's population"),
     Scenario("ageing speed x 0.4 to 1.6", "each cell's speed drawn from that range", vary=_speed),
     Scenario("a knee in every mode", "of once to twice the gain of the strongest one in training", vary=_knee),
-    Scenario("cell constants off by 3 %", "transport and kinetics, each with that standard deviation", _spread(0.03)),
-    Scenario("cell constants off by 10 %", "transport and kinetics, each with that standard deviation", _spread(0.10)),
-    Scenario("3 %, commissioned", _COMMISSIONED, vary=_spread(0.03), commissioned=True),
-    Scenario("10 %, commissioned", _COMMISSIONED, vary=_spread(0.10), commissioned=True),
+    Scenario(
+        "cell constants off by 3 %", "transport and kinetics, each with that standard deviation", spread_cells(0.03)
+    ),
+    Scenario(
+        "cell constants off by 10 %", "transport and kinetics, each with that standard deviation", spread_cells(0.10)
+    ),
+    Scenario("3 %, commissioned", _COMMISSIONED, vary=spread_cells(0.03), commissioned=True),
+    Scenario("10 %, commissioned", _COMMISSIONED, vary=spread_cells(0.10), commissioned=True),
     Scenario("voltage + 2 mV", "the same error in every spectrum", disturb=_voltage(0.002)),
     Scenario("voltage + 5 mV", "the same error in every spectrum", disturb=_voltage(0.005)),
     Scenario("voltage - 5 mV", "the same error in every spectrum", disturb=_voltage(-0.005)),
