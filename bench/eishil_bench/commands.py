@@ -66,7 +66,7 @@ def run(
     they are not None.
     """
     from eishil_bench.boards.discovery import chosen_targets
-    from eishil_bench.dut import require_emulator
+    from eishil_bench.dut import require_target
     from eishil_bench.runs import run_table
     from eishil_bench.runs.limits import load_limits
     from eishil_bench.runs.target_run import run_targets
@@ -77,7 +77,7 @@ def run(
     specs = [spec.model_copy(update=given) for spec in specs]
     pipeline.require_cells(workspace)
     for spec in specs:
-        require_emulator(spec)
+        require_target(spec, port)
     with workspace.locked():
         for stage in pipeline.STAGES:
             _make(workspace, stage, workers, force=False, making=making)
@@ -125,10 +125,10 @@ def replay(journal: Path, out: Path | None) -> bool:
 
 def bench_firmware(json_path: Path | None, target: str, port: str | None) -> None:
     """Figures of the firmware to the terminal and, if wanted, into a file."""
-    from eishil_bench.dut import require_emulator, target_spec
+    from eishil_bench.dut import require_target, target_spec
     from eishil_bench.firmware import firmware_bench
 
-    require_emulator(target_spec(target))
+    require_target(target_spec(target), port)
     with terminal.progress_bars() as progress:
         result = firmware_bench.bench_firmware(target, port, progress)
     if json_path is not None:

@@ -64,12 +64,12 @@ def examine() -> bool:
 
 def examine_target(name: str) -> bool:
     """Print a table of what the target relies on, with the committed model's image; whether all of it holds."""
-    from eishil_bench.dut import require_emulator, target_spec
+    from eishil_bench.dut import require_target, target_spec
 
     spec = target_spec(name)
     if spec.kind != "renode":
         raise TargetError(f"{name} is no target on Renode; `eishil doctor` alone tells what is installed")
-    require_emulator(spec)
+    require_target(spec)
     from eishil.model import Model
     from eishil_bench.dut.renode_check import examine
     from eishil_bench.firmware.build import build_firmware

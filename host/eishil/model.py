@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from eishil import wire
 from eishil.errors import RecipeError
 from eishil.model_checks import check_network, check_readout, require, require_shape
+from eishil.validation import first_mistake
 
 MAX_STATES = 16
 MAX_OBSERVATIONS = 64
@@ -246,9 +247,7 @@ class Model(_Part):
         except FileNotFoundError:
             raise RecipeError(f"{path}: there is no model file; `eishil quantize RECIPE` makes one") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "file"
-            raise RecipeError(f"{path}: {place}: {first['msg']}") from None
+            raise RecipeError(f"{path}: {first_mistake(error)}") from None
 
     @model_validator(mode="after")
     def _check(self) -> Model:

@@ -40,7 +40,7 @@ def test_own_roster_lies_over_that_of_the_bench(tmp_path):
     ("text", "sentence"),
     [
         ('[left]\nlike = "nucleo"\n', r"targets.toml: left.like: there is no target 'nucleo'; known are native"),
-        ("[left]\n", r"targets.toml: left.description: Field required"),
+        ("[left]\n", r"targets.toml: left.description: this key is missing"),
         (f"[{BOARD}]\nbaud = 'fast'\n", r"targets.toml: nucleo_f446re.baud: "),
         (f"[{BOARD}]\nreset = 'command'\n", r'nucleo_f446re: .*reset = "command" and reset_command belong together'),
         ("[left\n", r"targets.toml: "),

@@ -78,7 +78,7 @@ def test_unknown_target_lists_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[a]\nkind = 'native'\nenv = 'native'\n", "description: Field required"),
+        ("[a]\nkind = 'native'\nenv = 'native'\n", "a.description: this key is missing"),
         ("[a]\ndescription = ''\nkind = 'radio'\nenv = 'native'\n", "kind: Input should be"),
         ("a = 1\n", "every entry is a table"),
         ("[a\n", "Expected"),

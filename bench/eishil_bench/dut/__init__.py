@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from eishil.errors import RecipeError, TargetError
+from eishil.validation import first_mistake
 from eishil_bench.dut.base import Dut, TargetSpec
 
 if TYPE_CHECKING:
     from eishil_bench.firmware.build import FirmwareImage
 
-__all__ = ["ROSTER", "Dut", "TargetSpec", "load_targets", "open_dut", "require_emulator", "target_spec", "user_roster"]
+__all__ = ["ROSTER", "Dut", "TargetSpec", "load_targets", "open_dut", "require_target", "target_spec", "user_roster"]
 
 ROSTER = Path(__file__).resolve().parents[2] / "targets.toml"
 USER_ROSTER_VARIABLE = "EISHIL_TARGETS"
@@ -48,8 +49,10 @@ def load_targets(path: Path = ROSTER, over: Path | None = None) -> dict[str, Tar
 def _tables(path: Path) -> dict[str, dict[str, Any]]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: {error}") from None
+    except OSError as error:
+        raise RecipeError(f"{path}: the roster cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: this is not TOML: {error}") from None
     if not all(isinstance(table, dict) for table in tables.values()):
         raise RecipeError(f"{path}: every entry is a table: [name]")
     return tables
@@ -59,9 +62,7 @@ def _spec(path: Path, name: str, table: dict[str, Any]) -> TargetSpec:
     try:
         return TargetSpec.model_validate({"name": name, **table})
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([name, *(str(part) for part in first["loc"])])
-        raise RecipeError(f"{path}: {key}: {first['msg']}") from None
+        raise RecipeError(f"{path}: {first_mistake(error, name)}") from None
 
 
 def target_spec(name: str) -> TargetSpec:
@@ -80,8 +81,8 @@ def target_spec(name: str) -> TargetSpec:
     return targets[name]
 
 
-def require_emulator(spec: TargetSpec) -> None:
-    """ToolError where the program that a target runs in is not installed; the sentence says how to get it."""
+def require_target(spec: TargetSpec, port: str | None = None) -> None:
+    """EishilError where the emulator is not installed or the board not connected; the sentence says what to do."""
     if spec.kind == "qemu":
         from eishil_bench.dut.qemu import find_qemu
 
@@ -90,6 +91,10 @@ def require_emulator(spec: TargetSpec) -> None:
         from eishil_bench.dut.renode_process import find_renode
 
         find_renode()
+    elif spec.kind == "serial" and not (port or spec.port):
+        from eishil_bench.dut.serial import connected_ports, find_port
+
+        find_port(spec, connected_ports())
 
 
 def open_dut(target: str | TargetSpec, image: FirmwareImage, *, port: str | None = None) -> Dut:

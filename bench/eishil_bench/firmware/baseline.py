@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 
 from eishil.errors import RecipeError
 from eishil.files import write_atomic
+from eishil.validation import first_mistake
 
 BASELINE = Path(__file__).resolve().parents[2] / "baseline.toml"
 HEADER = """\
@@ -68,8 +69,7 @@ def load_baseline(path: Path = BASELINE) -> Baseline:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path}: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        raise RecipeError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise RecipeError(f"{path}: {first_mistake(error)}") from None
 
 
 def growths(baseline: Baseline, measured: Mapping[str, Bounds]) -> list[Growth]:

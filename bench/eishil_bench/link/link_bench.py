@@ -135,9 +135,9 @@ def save(figures: LinkFigures, path: Path) -> None:
 def command(path: Path | None, scale: float) -> None:
     """Run the campaigns, tell the figures, and write them where wanted."""
     from eishil_bench import terminal
-    from eishil_bench.dut import require_emulator, target_spec
+    from eishil_bench.dut import require_target, target_spec
 
-    require_emulator(target_spec("qemu"))
+    require_target(target_spec("qemu"))
     with terminal.progress_bars() as progress:
         figures = bench_link(progress, scale)
     if path is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from eishil.errors import RecipeError
+from eishil.validation import first_mistake
 from eishil_bench.runs.results import Check
 
 LIMITS_PATH = Path(__file__).parents[2] / "limits.toml"
@@ -53,9 +54,7 @@ def _limit(path: Path, figure: str, entry: object) -> Limit:
     try:
         return Limit.model_validate(entry)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in (figure, *first["loc"]))
-        raise RecipeError(f"{path}: {key}: {first['msg']}") from None
+        raise RecipeError(f"{path}: {first_mistake(error, figure)}") from None
 
 
 def check_all(figures: Mapping[str, Any], limits: Mapping[str, Limit]) -> list[Check]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from eishil.errors import EishilError
 from eishil.evaluation_figures import HostFigures
 from eishil.files import write_atomic
+from eishil.validation import first_mistake
 from eishil_bench.runs.scored import Scored
 
 Clock = Literal["instructions", "estimated_cycles", "silicon_cycles", "none"]
@@ -226,6 +227,4 @@ class Results(Comparison, HostFigures):
         try:
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "file"
-            raise EishilError(f"{path}: {key}: {first['msg']}; `eishil run RECIPE` writes a new one") from None
+            raise EishilError(f"{path}: {first_mistake(error)}; `eishil run RECIPE` writes a new one") from None

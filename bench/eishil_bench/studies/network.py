@@ -30,7 +30,7 @@ from eishil.network_study.cases import (
 from eishil.network_study.study import NetworkStudy, Row, network_files, study, with_counts
 from eishil.progress import Progress
 from eishil_bench import pipeline, terminal
-from eishil_bench.dut import require_emulator, target_spec
+from eishil_bench.dut import require_target, target_spec
 from eishil_bench.firmware.build import build_firmware
 from eishil_bench.firmware.counts import CountingQemu
 from eishil_bench.firmware.firmware_bench import ENTRY, NETWORK, STAGES
@@ -56,7 +56,7 @@ COLOURS = {
 
 def command(recipe: Path, out: Path, json_path: Path | None) -> None:
     """Make the study, count the networks' instructions, show it, and write its page and figures."""
-    require_emulator(target_spec(TARGET))
+    require_target(target_spec(TARGET))
     workspace = Workspace.open(recipe, out)
     pipeline.require_cells(workspace)
     model_path, folder = workspace.model / "model.json", workspace.root / "network_study"

@@ -59,7 +59,9 @@ def pybammeis(python: Path, model: str, mesh: str, cells: CellInputs, frequency_
         ended = subprocess.run(
             [python, PEER], input=json.dumps(request), capture_output=True, text=True, timeout=DEADLINE_S
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
+        raise ToolError(f"{python}: cannot run pybammeis: {error.strerror}") from None
+    except subprocess.SubprocessError as error:
         raise ToolError(f"{python}: cannot run pybammeis: {error}") from None
     if ended.returncode:
         reason = (ended.stderr.strip().splitlines() or ["no message"])[-1]

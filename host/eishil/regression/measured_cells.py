@@ -82,7 +82,7 @@ def load(path: Path) -> MeasuredSpectra:
     except FileNotFoundError:
         raise RecipeError(f"{path}: there is no such table of measured spectra") from None
     except (ValueError, OSError, EOFError) as error:
-        raise RecipeError(f"{path}: this is no CSV table: {error}") from None
+        raise RecipeError(f"{path}: this is no CSV table: {str(error).strip()}") from None
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise RecipeError(f"{path}: column {missing[0]} is missing; a table of measured spectra has {COLUMNS}")
