@@ -104,9 +104,10 @@ static void take_back_spectrum(estimator_t *next, const estimator_t *e, const mo
     }
 }
 
-/* x = sum w_b x_b, P = sum w_b (P_b + (x_b - x)(x_b - x)^T). */
-static void mix_states(const estimator_t *e, const real_t *weight, estimator_output_t *out)
+/* x = sum w_b x_b, P = sum w_b (P_b + (x_b - x)(x_b - x)^T). False where filters are so far apart that P is not finite. */
+static bool mix_states(const estimator_t *e, const real_t *weight, estimator_output_t *out)
 {
+    bool sound = true;
     real_t x[MODEL_N_STATES] = {REAL(0)};
     for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
         for (unsigned i = 0; i < MODEL_N_STATES; i++) {
@@ -123,8 +124,10 @@ static void mix_states(const estimator_t *e, const real_t *weight, estimator_out
                 P += weight[b] * (f->P[packed] + (f->x[i] - x[i]) * (f->x[j] - x[j]));
             }
             out->P[packed] = (float)P;
+            sound = sound && fmath_is_finite(P);
         }
     }
+    return sound;
 }
 
 static void copy_state(const gaussian_t *f, estimator_output_t *out)
@@ -175,9 +178,11 @@ static real_t mix_readout(const readout_t *readout, const estimator_t *e, const 
     return mean;
 }
 
-/* The trajectory is the one at e->cycles. False when a readout's variance is not one: rounding at extreme covariances. */
+/* The trajectory is the one at e->cycles. False when the variance of the state or of a readout is not one: rounding at
+ * extreme covariances. */
 static bool report(const estimator_t *e, const model_t *model, const trajectory_t *trajectory, estimator_output_t *out)
 {
+    bool sound = true;
     real_t weight[MODEL_N_PRIORS] = {REAL(1)};
     if (MODEL_N_PRIORS == 1U) {
         copy_state(&e->filter[0], out);
@@ -185,9 +190,8 @@ static bool report(const estimator_t *e, const model_t *model, const trajectory_
         for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
             weight[b] = fmath_exp(e->log_weight[b]);
         }
-        mix_states(e, weight, out);
+        sound = mix_states(e, weight, out);
     }
-    bool sound = true;
     for (unsigned r = 0; r < MODEL_N_READOUTS; r++) {
         real_t sigma;
         out->readout[r] = (float)mix_readout(&model->readout[r], e, trajectory, weight, &sigma);

@@ -10,24 +10,39 @@ import pytest
 
 from eishil import codegen, wire
 from eishil.ccore import CEstimator, CoreLibrary
-from eishil.model import Model
+from eishil.filters import readout
+from eishil.model import Curvature, Model
 from eishil.network.integer import IntegerReference
 from support.simulated_cells import simulated_trajectory
 
 APPLIED = [wire.ENUMS["status"][name] for name in ("OK", "POINTS_SKIPPED")]
 LOOK_EVERY = 1000
 SPECTRA = 50
-# The hardest is a state that is only ever told more; an unscented step costs thirty times as much.
+# The hardest is a state that is only ever told more; an unscented step costs thirty times as much. Noise that follows
+# the spectrum and curvature, where the filter takes it, are in all of them.
 STEPS = {"as committed": 10_000, "latents that do not walk": 100_000, "unscented": 2_000}
 
 
 def make_core(model: Model, variant: str, folder: Path) -> CoreLibrary:
     still = {"process_variance_per_cycle": 0.0} if variant == "latents that do not walk" else {}
-    states = [state.model_copy(update=still) for state in model.states]
     filter_ = "ukf" if variant == "unscented" else "ekf"
-    # Every spectrum is applied, those too that a life in a hundredth of the time makes implausible.
-    codegen.generate(model.model_copy(update={"states": states, "filter": filter_, "gate": None}), folder)
+    changed = {
+        "states": [state.model_copy(update=still) for state in model.states],
+        "filter": filter_,
+        "noise": model.noise.model_copy(update={"instrument_std": 0.003}),
+        "curvature": Curvature(gradient=soh_gradient(model)) if filter_ == "ekf" else None,
+        # Every spectrum is applied, those too that a life in a hundredth of the time makes implausible.
+        "gate": None,
+    }
+    codegen.generate(model.model_copy(update=changed), folder)
     return CoreLibrary.build(folder)
+
+
+def soh_gradient(model: Model) -> list[float]:
+    """By the modes, in the middle of their ranges."""
+    middle = np.array([(mode.minimum + mode.maximum) / 2 for mode in model.modes])
+    names = [mode.name for mode in model.modes]
+    return readout.evaluate(model.readouts[0], names, middle)[1].tolist()
 
 
 def inputs(core: CoreLibrary, model: Model) -> list[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from eishil import codegen
 from eishil.ccore import CoreLibrary
+from eishil.filters.step import StepInput
 from eishil.model import Gate, Model
 from eishil.network.mlp import FloatNetwork
-from support.random_models import random_estimator, with_refinements
+from support.random_models import random_estimator, random_steps, with_refinements
 
 GATE = Gate(probability=1e-6, patience=2, probation=1)
 # What a model has of `with_refinements`: shapes and refinements are spread over the cases, not multiplied.
@@ -47,9 +48,9 @@ class Case:
     """A model, the float network behind it, and the core that was generated from it."""
 
     name: str
-    model: Model
-    network: FloatNetwork
-    core: CoreLibrary
+    model: Model = field(repr=False)
+    network: FloatNetwork = field(repr=False)
+    core: CoreLibrary = field(repr=False)
 
 
 def make_model(name: str) -> tuple[Model, FloatNetwork]:
@@ -66,3 +67,13 @@ def make_case(name: str, generated_dir: Path, sanitize: bool) -> Case:
     model, network = make_model(name)
     codegen.generate(model, generated_dir)
     return Case(name, model, network, CoreLibrary.build(generated_dir, sanitize=sanitize))
+
+
+def steps(case: Case, seed: int, n_steps: int = 30, spoiled: float = 0.05) -> list[StepInput]:
+    """Spectra that the model finds plausible, but for the points that are `spoiled`."""
+    return list(random_steps(np.random.default_rng(seed), case.model, case.network, n_steps, spoiled=spoiled))
+
+
+def new_filter(core: CoreLibrary, x: np.ndarray, P: np.ndarray) -> Any:
+    """`gaussian_t *`."""
+    return core.ffi.new("gaussian_t *", {"x": x.tolist(), "P": P[np.triu_indices(len(x))].tolist()})

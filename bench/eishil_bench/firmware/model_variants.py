@@ -22,13 +22,14 @@ CONTEXT_SEED = 1
 
 
 def variants(model: Model) -> dict[str, Model]:
-    """By filter and states: the model itself, and with the modes as states; as EKF and as UKF."""
-    shapes = [model, with_linear_context(with_modes_as_states(model))]
-    return {f"{kind} {shape.n_states}": _changed(shape, filter=kind) for kind in ("ekf", "ukf") for shape in shapes}
+    """By filter and states: the model itself, and with the modes as states; as EKF and, without curvature, as UKF."""
+    ekf = [model, with_linear_context(with_modes_as_states(model))]
+    ukf = [_changed(shape, filter="ukf", curvature=None) for shape in ekf]
+    return {f"{shape.filter} {shape.n_states}": shape for shape in (*ekf, *ukf)}
 
 
 def with_modes_as_states(model: Model) -> Model:
-    """A random walk of the modes, from the middle of their ranges."""
+    """A random walk of the modes, from the middle of their ranges, linearised once."""
     low, high = (np.array([getattr(mode, name) for mode in model.modes]) for name in ("minimum", "maximum"))
     span = high - low
     states = [
@@ -41,7 +42,7 @@ def with_modes_as_states(model: Model) -> Model:
         for mode, width in zip(model.modes, span, strict=True)
     ]
     prior = {"weight": 1.0, "mean": (low + span / 4).tolist(), "covariance": np.diag((span / 4) ** 2).tolist()}
-    return _changed(model, states=states, trajectory=None, priors=[prior])
+    return _changed(model, states=states, trajectory=None, priors=[prior], curvature=None)
 
 
 def with_linear_context(model: Model) -> Model:
