@@ -112,13 +112,13 @@ def test_every_source_counts(tmp_path: Path, name: str) -> None:
     assert factory._code_sha256(tmp_path) != before
 
 
-def test_workers_die_with_the_process_that_started_them(tmp_path: Path) -> None:
+def test_workers_leave_ctrl_c_to_the_process_that_started_them_and_die_with_it(tmp_path: Path) -> None:
     script = tmp_path / "owner.py"
     script.write_text(OWNER)
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         workers = {int(owner.stdout.readline()) for _ in range(2)}
-        assert len(workers) == 2 and owner.pid not in workers
+        assert len(workers) == 2 and owner.pid not in workers and 0 not in workers
         owner.kill()
     deadline = time.monotonic() + 20
     while any(map(is_alive, workers)) and time.monotonic() < deadline:
@@ -127,11 +127,12 @@ def test_workers_die_with_the_process_that_started_them(tmp_path: Path) -> None:
 
 
 OWNER = """
-import os, time
+import os, signal, time
 from eishil.dataset import pools
 
 def work(number):
-    os.write(1, b"%d" % os.getpid() + bytes([10]))  # in one piece: both workers write
+    ignores = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    os.write(1, b"%d" % (ignores * os.getpid()) + bytes([10]))  # in one piece: both workers write
     time.sleep(60)
 
 list(pools.local(work, range(2), workers=2))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import joblib
@@ -26,7 +29,21 @@ def local(task: Callable[[Item], Made], items: Iterable[Item], workers: int) -> 
         initializer=tie_worker,
         initargs=(os.getpid(),),
     )
-    return iter(pool(joblib.delayed(_with_item)(task, item) for item in items))
+    with _interrupts_left_to_the_owner():
+        return iter(pool(joblib.delayed(_with_item)(task, item) for item in items))
+
+
+@contextmanager
+def _interrupts_left_to_the_owner() -> Iterator[None]:
+    """Processes that are started here ignore Ctrl-C, from their first instruction on; they end with their owner."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def cluster(task: Callable[[Item], Made], items: Sequence[Item], address: str) -> Iterator[tuple[Item, Made]]:
