@@ -216,6 +216,8 @@ def test_choice_finds_the_noise_that_the_spectra_have() -> None:
     candidates = [Candidate("random_walk", 1.0, std) for std in (0.002, 0.02, 0.3)]
     choice = choose(candidates, build, network, cells, lambda done, note: None)
     assert choice.candidate.mismatch_std == 0.02
+    assert list(choice.scores) == candidates
+    assert f"{choice.estimates.negative_log_likelihood:.4f}" in choice.scores[choice.candidate]
 
 
 def test_committed_model_is_of_the_committed_recipe() -> None:

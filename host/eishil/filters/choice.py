@@ -51,11 +51,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """The best candidate, its model, and its estimates on the validation trajectories."""
+    """The best candidate, its model, its estimates on the validation trajectories, and what each candidate scored."""
 
     candidate: Candidate
     model: Model
     estimates: Estimates
+    scores: dict[Candidate, str]
 
 
 def candidates(recipe: FilterRecipe) -> list[Candidate]:
@@ -87,13 +88,15 @@ def choose(
 ) -> Choice:
     """The candidate with the smallest negative log-likelihood of SOH on `cells`, with `network`."""
     best: Choice | None = None
+    scores: dict[Candidate, str] = {}
     for done, candidate in enumerate(candidates, start=1):
         model = build(candidate)
-        choice = Choice(candidate, model, replay(model, network, cells))
+        choice = Choice(candidate, model, replay(model, network, cells), scores)
         if best is None or choice.estimates.negative_log_likelihood < best.estimates.negative_log_likelihood:
             best = choice
-        scores = f"SOH RMSE {choice.estimates.rmse:.5f}, NLL {choice.estimates.negative_log_likelihood:.3f}"
-        tick(done, f"{candidate}: {scores}")
+        score = choice.estimates.negative_log_likelihood
+        scores[candidate] = f"SOH RMSE {choice.estimates.rmse:.5f}, negative log-likelihood {score:.4f}"
+        tick(done, f"{candidate}: {scores[candidate]}")
     if best is None:
         raise ValueError("there are no candidates")
     return best

@@ -106,6 +106,7 @@ def _provenance(recipe: Recipe, dataset_dir: Path, choice: Choice, figures: dict
         "spectra_sha256": sha256_file(dataset_dir / SPECTRA),
         "fitted_on_train": "network, int8 rounding, readouts, fresh state, drift, process model",
         "chosen_on_validation": f"{choice.candidate}; {recipe.filter.context} context",
+        **{f"candidate {candidate}": score for candidate, score in choice.scores.items()},
         **{f"validation_{name}": f"{value:.4g}" for name, value in figures.items()},
         **{f"version_{name}": version for name, version in versions().items()},
     }
