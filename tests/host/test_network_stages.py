@@ -32,6 +32,7 @@ def small_recipe() -> Recipe:
     recipe = Recipe.load(ROOT / "datasets/recipes/first_light.toml")
     network = {"hidden": [12, 12], "frequency_Hz": FREQUENCY_HZ.tolist(), "epochs": 120, "batch": 64}
     candidates = {"process_std_scale": [1.0], "mismatch_std": [0.0, 0.05], "n_latents": [4], "walk_std": [0.0]}
+    candidates |= {"curvature": [True]}
     return recipe.model_copy(
         update={
             "network": recipe.network.model_copy(update=network),

@@ -8,6 +8,7 @@ import numpy as np
 
 from eishil.model import Model
 from eishil.network.integer import IntegerReference
+from eishil.network.noise import with_linear_context as noise_with_linear_context
 from eishil.units import ZERO_CELSIUS_K
 
 # A walk of the modes that neither stands still nor runs away: a thousandth of the modes' range per cycle.
@@ -22,7 +23,7 @@ CONTEXT_SEED = 1
 
 
 def variants(model: Model) -> dict[str, Model]:
-    """By filter and states: the model itself, and with the modes as states; as EKF and, without curvature, as UKF."""
+    """By filter and states: the model itself, and with the modes as states and to first order; as EKF and as UKF."""
     ekf = [model, with_linear_context(with_modes_as_states(model))]
     ukf = [_changed(shape, filter="ukf", curvature=None) for shape in ekf]
     return {f"{shape.filter} {shape.n_states}": shape for shape in (*ekf, *ukf)}
@@ -46,22 +47,9 @@ def with_modes_as_states(model: Model) -> Model:
 
 
 def with_linear_context(model: Model) -> Model:
-    """What errors of voltage and temperature do, without the network's derivatives by them.
-
-    `noise.temperature_effect` by least squares, the voltage's share in `noise.variance`.
-    """
-    v = _even_inputs(model)
-    _, J = IntegerReference(model.network).evaluate(v)
-    inverse_temperature = np.column_stack([np.ones(len(v)), v[:, -1]])
-    effect = np.linalg.lstsq(inverse_temperature, J[..., -1], rcond=None)[0].T
-    noise = model.noise
-    by_voltage = np.mean((noise.voltage_std_V * J[..., -2]) ** 2, axis=0)
-    fields = {
-        "variance": (np.array(noise.variance) + by_voltage).tolist(),
-        "voltage_std_V": 0.0,
-        "temperature_effect": effect.tolist(),
-    }
-    return _changed(model, noise=noise.model_dump() | fields)
+    """What errors of voltage and temperature do, without the network's derivatives by them."""
+    noise = noise_with_linear_context(model.noise, IntegerReference(model.network), _even_inputs(model))
+    return _changed(model, noise=noise.model_dump())
 
 
 def _even_inputs(model: Model) -> np.ndarray:
