@@ -9,7 +9,7 @@ import pytest
 
 from eishil.errors import RecipeError, TargetError
 from eishil_bench.boards.discovery import chosen_targets, list_boards
-from eishil_bench.dut import USER_ROSTER_VARIABLE, load_targets, target_spec
+from eishil_bench.dut import USER_ROSTER_VARIABLE, load_targets, require_target, target_spec
 from eishil_bench.dut.serial import find_port
 from support.command_line import eishil
 from support.drawer_of_boards import BOARD, held, named, roster, st_link
@@ -60,6 +60,13 @@ def test_roster_that_the_environment_names_has_to_be_there(monkeypatch, tmp_path
 
 
 # Which board is which
+
+
+def test_board_that_is_not_there_is_missed_before_any_work(monkeypatch):
+    monkeypatch.setattr("eishil_bench.dut.serial.connected_ports", lambda: [])
+    with pytest.raises(TargetError, match=r"target nucleo_f446re: no serial port with the USB ids .*connect the board"):
+        require_target(target_spec(BOARD))
+    require_target(target_spec(BOARD), port="/dev/ttyACM0")
 
 
 def test_serial_number_tells_two_boards_of_a_kind_apart():

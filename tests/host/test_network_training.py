@@ -27,6 +27,7 @@ from eishil.network.samples import NetworkSamples
 from eishil.network.soap import Schedule, loss_and_gradients, minimise
 from eishil.network.train import fit_network, residual_rms
 from eishil.progress import silent
+from support.central_differences import check_gradients
 from support.random_models import random_estimator, random_steps
 
 ROOT = Path(__file__).parents[2]
@@ -147,15 +148,7 @@ def test_gradients_of_the_loss_agree_with_central_differences() -> None:
     sizes = ((5, 3), (4, 5), (2, 4))
     parameters = [rng.normal(size=size) for size in sizes] + [rng.normal(size=size[0]) for size in sizes]
     x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
-    _, gradients = loss_and_gradients(parameters, x, y)
-    for k, gradient in enumerate(gradients):
-        for index in np.ndindex(gradient.shape):
-            moved = []
-            for step in (1e-6, -1e-6):
-                changed = [one.copy() for one in parameters]
-                changed[k][index] += step
-                moved.append(loss_and_gradients(changed, x, y)[0])
-            assert gradient[index] == pytest.approx((moved[0] - moved[1]) / 2e-6, rel=1e-5, abs=1e-8)
+    check_gradients(loss_and_gradients, parameters, x, y)
 
 
 def test_training_gets_through_a_narrow_valley() -> None:

@@ -25,6 +25,7 @@ from eishil.network_study.refinement import refine
 from eishil.network_study.relaxation import RelaxationBasis
 from eishil.network_study.teacher import Teacher, fit_teacher, relaxation_objective
 from eishil.progress import silent
+from support.central_differences import check_gradients
 from support.tiny_dataset import make
 
 FREQUENCY_HZ = np.geomspace(0.01, 1000.0, 9)
@@ -118,15 +119,7 @@ def test_gradients_of_the_relaxations_agree_with_central_differences() -> None:
     sizes = ((5, 3), (matrix.shape[1], 5))
     parameters = [rng.normal(size=size) for size in sizes] + [rng.normal(size=size[0]) for size in sizes]
     x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, len(matrix)))
-    _, gradients = objective(parameters, x, y)
-    for k, gradient in enumerate(gradients):
-        for index in np.ndindex(gradient.shape):
-            moved = []
-            for step in (1e-6, -1e-6):
-                changed = [one.copy() for one in parameters]
-                changed[k][index] += step
-                moved.append(objective(changed, x, y)[0])
-            assert gradient[index] == pytest.approx((moved[0] - moved[1]) / 2e-6, rel=1e-5, abs=1e-8)
+    check_gradients(objective, parameters, x, y)
 
 
 def test_a_teacher_learns_a_circuit_and_knows_it_between_its_frequencies() -> None:
