@@ -103,7 +103,7 @@ def _signs(found: Study) -> Section:
     ]
     return Section(
         "What grows with a mode",
-        table=Rows(["Hz", *(f"{frequency:.3g}" for frequency in found.frequency_Hz)], rows),
+        table=Rows(["Hz", *(f"{frequency:g}" for frequency in found.frequency_Hz)], rows),
         remark=f"Share of the spectra of {found.validation_trajectories} validation trajectories in which a part of Z "
         "grows with a mode, at the same rest voltage. 100% or 0% at every frequency is a law that a network could be "
         "made to keep; anything else is none.",
