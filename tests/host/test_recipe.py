@@ -20,6 +20,16 @@ def test_committed_recipes_are_well_formed(path: Path) -> None:
     assert Recipe.load(path).name == path.stem
 
 
+def test_the_commissioned_recipe_is_first_light_but_for_the_constants_of_its_held_out_cells() -> None:
+    own, first = (
+        Recipe.load(ROOT / "datasets" / "recipes" / f"{name}.toml").model_dump()
+        for name in ("commissioned", "first_light")
+    )
+    assert {key for key in own if own[key] != first[key]} == {"name", "description", "cell", "network", "commissioning"}
+    assert {key for key, value in own["cell"].items() if value != first["cell"][key]} == {"spread", "spread_splits"}
+    assert {key for key, value in own["network"].items() if value != first["network"][key]} == {"file"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
