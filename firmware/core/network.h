@@ -105,7 +105,9 @@ static inline network_row_t network_first_row(const model_t *model, const networ
 static inline void network_next_row(network_row_t *row)
 {
     row->quantised++;
-    row->effect += MODEL_N_TANGENTS < MODEL_N_INPUTS ? 1 : 0;
+    if (MODEL_N_TANGENTS < MODEL_N_INPUTS) {
+        row->effect++; /* otherwise there is none */
+    }
 #if defined(NETWORK_IS_REAL)
     row->output += 1;
     row->gradient += MODEL_N_TANGENTS;

@@ -72,6 +72,12 @@ def extreme_model(model: Model, seed: int) -> Model:
     return Model.model_validate(document)
 
 
+# One case for every shape of network.
+@pytest.mark.parametrize(
+    "case",
+    ["random_walk", "largest", "unscented_bank", "linear_context", "unscented_linear_context", "smallest"],
+    indirect=True,
+)
 def test_equality_2_at_the_limits_of_the_arithmetic(case: Case, tmp_path: Path) -> None:
     model = extreme_model(case.model, 23)
     codegen.generate(model, tmp_path)
