@@ -2,7 +2,8 @@
 
 #include "fmath.h"
 
-/* A call: what it needs is no part of the stack while the network is evaluated. Modes at x + u, u = P g / sqrt(g^T P g), where g is the combination's gradient by the state. */
+/* Modes at x + u, u = P g / sqrt(g^T P g), where g is the combination's gradient by the state. A call: what it needs is
+ * no part of the stack while the network is evaluated. */
 static __attribute__((noinline)) void step_ahead(const gaussian_t *f, const model_t *model,
                                                  const trajectory_t *trajectory, real_t *ahead)
 {

@@ -1,5 +1,5 @@
 /* Where the network bends: its outputs one standard deviation to either side of a state, along the one direction in which
- * a combination of modes is uncertain. docs/estimator.md, equation 5. */
+ * a combination of modes is uncertain. docs/estimator.md, "What a model may have besides". */
 #ifndef EISHIL_CORE_CURVATURE_H
 #define EISHIL_CORE_CURVATURE_H
 
