@@ -57,10 +57,10 @@ bool commissioning_add(commissioning_t *c, const model_t *model, estimator_work_
         return false;
     }
     const conditions_t conditions = observation_conditions(in->voltage_V, in->temperature_degC);
-    estimator_init(&work->next, model);
+    estimator_init(&work->before, model);
     trajectory_interpolate(&work->trajectory, model, REAL(0));
     observation_take_usable(model, in->z_real_ohm, in->z_imag_ohm, in->valid_mask, &work->measured);
-    trajectory_map_state(&work->trajectory, work->next.filter[0].x, modes);
+    trajectory_map_state(&work->trajectory, work->before.filter[0].x, modes);
     observation_predict(model, modes, &conditions, &work->update.network);
     add_observations(c, model, &conditions, &work->update.network, modes, &work->measured);
     c->n_spectra++;

@@ -72,7 +72,7 @@ static inline bool update_scalar(real_t *P, const real_t *H, const pseudo_observ
     real_t S = seen->variance;
     real_t nu = seen->innovation;
     project(H, PHt, dx, &S, &nu);
-    if (!(S >= FMATH_SMALLEST_NORMAL) || !fmath_is_finite(S)) {
+    if (!fmath_has_logarithm(S)) {
         return false;
     }
     const real_t inverse = REAL(1) / S;

@@ -94,13 +94,13 @@ static bool apply_spectrum(estimator_t *e, const model_t *model, estimator_work_
     return true;
 }
 
-/* The filters of `next` become those of `e` after the same time, without the spectrum. */
-static void take_back_spectrum(estimator_t *next, const estimator_t *e, const model_t *model, real_t elapsed_cycles)
+/* The filters become those that they were `before`, after the same time without the spectrum. */
+static void take_back_spectrum(estimator_t *e, const estimator_t *before, const model_t *model, real_t elapsed_cycles)
 {
     for (unsigned b = 0; b < MODEL_N_PRIORS; b++) {
-        next->filter[b] = e->filter[b];
-        next->log_weight[b] = e->log_weight[b];
-        gaussian_predict(&next->filter[b], model, elapsed_cycles);
+        e->filter[b] = before->filter[b];
+        e->log_weight[b] = before->log_weight[b];
+        gaussian_predict(&e->filter[b], model, elapsed_cycles);
     }
 }
 
@@ -209,6 +209,12 @@ void estimator_report(const estimator_t *e, const model_t *model, estimator_work
     out->nis = 0.0f;
 }
 
+static estimator_status_t refuse(estimator_t *e, const estimator_work_t *work)
+{
+    *e = work->before;
+    return ESTIMATOR_REJECTED_COVARIANCE;
+}
+
 estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimator_work_t *work,
                                   const estimator_input_t *in, estimator_output_t *out)
 {
@@ -216,18 +222,17 @@ estimator_status_t estimator_step(estimator_t *e, const model_t *model, estimato
     if (!input_is_sound(in)) {
         return ESTIMATOR_REJECTED_INPUT;
     }
-    block_copy(&work->next, e, sizeof *e / sizeof(uint32_t));
-    if (!apply_spectrum(&work->next, model, work, in, &evidence)) {
-        return ESTIMATOR_REJECTED_COVARIANCE;
+    block_copy(&work->before, e, sizeof *e / sizeof(uint32_t));
+    if (!apply_spectrum(e, model, work, in, &evidence)) {
+        return refuse(e, work);
     }
-    const bool is_outlier = MODEL_HAS_GATE && gate_refuses(&work->next.gate, model, &evidence);
+    const bool is_outlier = MODEL_HAS_GATE && gate_refuses(&e->gate, model, &evidence);
     if (is_outlier) {
-        take_back_spectrum(&work->next, e, model, in->elapsed_cycles);
+        take_back_spectrum(e, &work->before, model, in->elapsed_cycles);
     }
-    if (!report(&work->next, model, &work->trajectory, out)) {
-        return ESTIMATOR_REJECTED_COVARIANCE;
+    if (!report(e, model, &work->trajectory, out)) {
+        return refuse(e, work);
     }
-    block_copy(e, &work->next, sizeof *e / sizeof(uint32_t));
     out->n_used = evidence.n_used;
     out->nis = (float)evidence.nis;
     if (is_outlier) {

@@ -45,7 +45,7 @@ typedef struct {
 
 /* Nothing in it outlives a call. */
 typedef struct {
-    estimator_t next;
+    estimator_t before; /* the cell as it was */
     trajectory_t trajectory;
     measured_t measured;
     update_work_t update;

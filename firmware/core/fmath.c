@@ -66,8 +66,4 @@ float fmath_tanh(float x)
 
 #endif
 
-real_t fmath_exp_bound(real_t x)
-{
-    const real_t bounded = x > FMATH_EXP_LOWEST ? x : FMATH_EXP_LOWEST;
-    return bounded < FMATH_EXP_HIGHEST ? bounded : FMATH_EXP_HIGHEST;
-}
+extern real_t fmath_exp_bound(real_t x);

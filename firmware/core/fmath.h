@@ -101,7 +101,8 @@ real_t fmath_exp_within(const fmath_exp_factors_t *factors, real_t x);
 
 #else
 
-/* ln 2 in two parts: the high one has 12 trailing zero bits, so that its product with an exponent is exact. */
+#define FMATH_LN2      0x1.62e430p-1f
+/* In two parts: the high one has 12 trailing zero bits, so that its product with an exponent is exact. */
 #define FMATH_LN2_HIGH 0x1.62e000p-1f
 #define FMATH_LN2_LOW  0x1.0bfbe8p-15f
 
@@ -131,15 +132,14 @@ static inline float fmath_log_of_normal(float x)
     REAL_KEEP(start);
     const uint32_t offset = bits - start;
     float bin[3]; /* centre, inverse, log */
-    block_load(&fmath_log_bins[offset >> 18 & 31U].centre, 3, bin);
+    block_load_middle(&fmath_log_bins[offset >> 18 & 31U].centre, 3, bin);
     int32_t exponent = (int32_t)offset >> 23;
     REAL_KEEP(exponent);
     const float k = (float)exponent;
     const float m = fmath_from_bits(bits - ((uint32_t)exponent << 23));
     const float r = (m - bin[0]) * bin[1];
     const float bend = -0.5f + r * (1.0f / 3.0f - 0.25f * r);
-    const float tail = real_add_product(r * r * bend, k, FMATH_LN2_LOW);
-    return real_add_product(bin[2] + (r + tail), k, FMATH_LN2_HIGH);
+    return real_add_apart(bin[2] + (r + r * r * bend), k, FMATH_LN2);
 }
 
 /* Its factors in registers, for a loop to load once. */
@@ -150,7 +150,7 @@ typedef struct {
 static inline fmath_exp_factors_t fmath_exp_load_factors(void)
 {
     fmath_exp_factors_t loaded;
-    block_load(fmath_exp_table.factor, 5, loaded.factor);
+    block_load_middle(fmath_exp_table.factor, 5, loaded.factor);
     return loaded;
 }
 
@@ -162,7 +162,7 @@ static inline float fmath_exp_within(const fmath_exp_factors_t *factors, float x
     const float shifted = x * factor[0] + factor[1];
     const float n = shifted - factor[1];
     const uint32_t index = fmath_to_bits(shifted);
-    const float r = real_subtract_product(real_subtract_product(x, n, factor[2]), n, factor[3]);
+    const float r = real_subtract_apart(real_subtract_apart(x, n, factor[2]), n, factor[3]);
     const float tail = r * r * (0.5f + r * factor[4]);
     const float power = fmath_from_bits(fmath_to_bits(fmath_exp_table.powers[index & 15U]) + (index >> 4 << 23));
     return power + power * (r + tail);
@@ -193,7 +193,11 @@ inline int32_t fmath_round(float x)
 real_t fmath_log(real_t x);
 
 /* Clamped to -87..88, NaN to -87. */
-real_t fmath_exp_bound(real_t x);
+inline real_t fmath_exp_bound(real_t x)
+{
+    const real_t bounded = x > FMATH_EXP_LOWEST ? x : FMATH_EXP_LOWEST;
+    return bounded < FMATH_EXP_HIGHEST ? bounded : FMATH_EXP_HIGHEST;
+}
 
 /* The argument is clamped, so that the result is normal and finite. Error below 1.5 ulp. */
 real_t fmath_exp(real_t x);

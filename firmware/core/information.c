@@ -7,8 +7,9 @@
 #define LEAST_PIVOT REAL(0x1p-21f)
 #define N           INFORMATION_N
 #define N_CONTEXTS  INFORMATION_N_CONTEXTS
-/* Rows gathered in the first pass: neither pass has more sums than the FPU has registers. */
-#define FIRST_ROWS (N / 2U)
+#define N_SHARED    INFORMATION_N_SHARED
+/* Rows gathered in the first pass: no pass has more sums than the FPU has registers. */
+#define FIRST_ROWS (N_SHARED <= 5U ? N_SHARED : N_SHARED / 2U)
 
 /* The whole matrix, of which the upper triangle is used: with every loop unrolled it stands in registers. */
 typedef struct {
@@ -17,46 +18,70 @@ typedef struct {
     real_t length;       /* sum nu^2 / v */
 } information_t;
 
-/* An observation's numbers in registers, from gradient `first` on. */
-static inline observation_t load(const observation_t *row, unsigned first)
+typedef struct {
+    real_t gradient[N];
+    real_t weight;
+    real_t weighted_innovation;
+} loaded_t;
+
+/* An observation in registers, its gradient up to `end`. */
+static inline loaded_t load(const observation_t *row, unsigned end)
 {
-    observation_t loaded;
+    loaded_t loaded;
     real_t number[INFORMATION_N_NUMBERS];
-    block_load(&row->gradient[first], INFORMATION_N_NUMBERS - first, number + first);
+    block_load(row->gradient, INFORMATION_N_NUMBERS - N + end, number);
 #pragma GCC unroll 16
-    for (unsigned k = first; k < N; k++) {
-        loaded.gradient[k] = number[k];
+    for (unsigned k = 0; k < end; k++) {
+        loaded.gradient[k] = number[k < N_SHARED ? k : INFORMATION_N_NUMBERS - N + k];
     }
-    loaded.weight = number[N];
-    loaded.weighted_innovation = number[N + 1U];
-    loaded.length = number[N + 2U];
+    loaded.weight = number[N_SHARED];
+    loaded.weighted_innovation = number[N_SHARED + 1U];
     return loaded;
 }
 
-static inline void gather_rows(information_t *sum, const observation_t *row, unsigned first, unsigned end)
+static inline void gather_rows(information_t *sum, const loaded_t *row, unsigned first, unsigned end)
 {
 #pragma GCC unroll 16
     for (unsigned k = first; k < end; k++) {
         const real_t weighted = row->gradient[k] * row->weight;
         sum->vector[k] = real_add_apart(sum->vector[k], row->gradient[k], row->weighted_innovation);
 #pragma GCC unroll 16
-        for (unsigned j = k; j < N; j++) {
+        for (unsigned j = k; j < N_SHARED; j++) {
             sum->matrix[k][j] = real_add_apart(sum->matrix[k][j], weighted, row->gradient[j]);
         }
     }
 }
 
-static inline void gather(information_t *sum, const observation_t *observation, unsigned n_observations)
+static inline void gather_series(information_t *sum, const loaded_t *row)
 {
-    const observation_t *end = observation + n_observations;
-    for (const observation_t *row = observation; row != end; row++) {
-        const observation_t loaded = load(row, 0);
+#pragma GCC unroll 16
+    for (unsigned k = N_SHARED; k < N; k++) {
+        const real_t weighted = row->gradient[k] * row->weight;
+        sum->vector[k] = real_add_apart(sum->vector[k], row->gradient[k], row->weighted_innovation);
+#pragma GCC unroll 16
+        for (unsigned j = 0; j <= k; j++) {
+            sum->matrix[j][k] = real_add_apart(sum->matrix[j][k], weighted, row->gradient[j]);
+        }
+    }
+}
+
+static inline void gather(information_t *sum, const observations_t *observations)
+{
+    const observation_t *end = observations->row + observations->n;
+    for (const observation_t *row = observations->row; row != end; row++) {
+        const loaded_t loaded = load(row, N_SHARED);
         gather_rows(sum, &loaded, 0, FIRST_ROWS);
     }
-    for (const observation_t *row = observation; row != end; row++) {
-        const observation_t loaded = load(row, FIRST_ROWS);
-        gather_rows(sum, &loaded, FIRST_ROWS, N);
-        sum->length += loaded.length;
+    for (const observation_t *row = observations->row; FIRST_ROWS < N_SHARED && row != end; row++) {
+        const loaded_t loaded = load(row, N_SHARED);
+        gather_rows(sum, &loaded, FIRST_ROWS, N_SHARED);
+    }
+    /* Behind the last one in series the others' gradients by the terms are 0. */
+    const unsigned n_in_series = MODEL_N_IN_SERIES;
+    end = observations->row + (observations->n < n_in_series ? observations->n : n_in_series);
+    for (const observation_t *row = observations->row; row != end; row++) {
+        const loaded_t loaded = load(row, N);
+        gather_series(sum, &loaded);
     }
 }
 
@@ -100,14 +125,15 @@ static inline void eliminate(information_t *sum, unsigned k, pseudo_observation_
     }
 }
 
-unsigned information_compress(const observation_t *observation, unsigned n_observations, const real_t *context_std,
-                              pseudo_observation_t *out, real_t *nis, real_t *log_det)
+unsigned information_compress(const observations_t *observations, const real_t *context_std, pseudo_observation_t *out,
+                              real_t *nis, real_t *log_det)
 {
-    information_t sum = {.length = REAL(0)};
+    information_t sum = {.length = observations->length};
     pseudo_observation_t context;
     real_t gathered[N];
     unsigned n = 0;
-    gather(&sum, observation, n_observations);
+    gather(&sum, observations);
+    *log_det = observations->log_det;
     add_context_prior(&sum, context_std);
 #pragma GCC unroll 16
     for (unsigned k = 0; k < N; k++) {

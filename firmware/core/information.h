@@ -12,16 +12,29 @@
 #define INFORMATION_N_CONTEXTS (MODEL_HAS_CURVATURE + MODEL_N_CONTEXTS)
 #define INFORMATION_N          (INFORMATION_N_CONTEXTS + MODEL_N_CHANNELS)
 
-/* One observation, linearised: gradient g by the channels times a factor f, and with its own variance v,
- * 1 / (f^2 v), nu / (f v) and nu^2 / v. The factor saves the scaling of g. */
+/* Channels that all observations have: those of series terms, which come last, only some. */
+#define INFORMATION_N_SHARED (INFORMATION_N - MODEL_N_SERIES_TERMS)
+
+/* One observation, linearised: gradient g by the channels times a factor f, and with its own variance v, 1 / (f^2 v) and
+ * nu / (f v). The factor saves the scaling of g. */
 typedef struct {
-    real_t gradient[INFORMATION_N];
+    real_t gradient[INFORMATION_N_SHARED];
     real_t weight;
     real_t weighted_innovation;
-    real_t length;
+#if MODEL_N_SERIES_TERMS > 0U
+    real_t by_term[MODEL_N_SERIES_TERMS]; /* more of the gradient */
+#endif
 } observation_t;
 
-#define INFORMATION_N_NUMBERS (INFORMATION_N + 3U) /* of an observation_t */
+#define INFORMATION_N_NUMBERS (INFORMATION_N + 2U) /* of an observation_t */
+
+/* Those of a spectrum, in the model's order. */
+typedef struct {
+    const observation_t *row;
+    unsigned n;
+    real_t length;  /* sum nu^2 / v */
+    real_t log_det; /* with several filters sum ln v */
+} observations_t;
 
 /* gradient . (channels - predicted channels) was seen to be `innovation`, with independent errors of `variance`. */
 typedef struct {
@@ -31,9 +44,9 @@ typedef struct {
 } pseudo_observation_t;
 
 /* At most one pseudo-observation for every channel; returns how many. context_std [MODEL_N_CONTEXTS]: standard
- * deviations of the context's errors, in units of their channels. *nis gets the part of nu^T R^-1 nu
- * that no state can explain; with several filters ln det R - sum ln v is added to *log_det. */
-unsigned information_compress(const observation_t *observation, unsigned n_observations, const real_t *context_std,
-                              pseudo_observation_t *out, real_t *nis, real_t *log_det);
+ * deviations of the context's errors, in units of their channels. *nis gets the part of nu^T R^-1 nu that no state can
+ * explain, *log_det with several filters ln det R. */
+unsigned information_compress(const observations_t *observations, const real_t *context_std, pseudo_observation_t *out,
+                              real_t *nis, real_t *log_det);
 
 #endif

@@ -44,6 +44,10 @@ typedef struct {
     float scale;
     float offset;
     float jacobian_scale;
+#if MODEL_N_TANGENTS < MODEL_N_INPUTS
+    float temperature_offset; /* dy/d(1000/T) = (temperature_offset + temperature_slope 1000/T) jacobian_scale */
+    float temperature_slope;
+#endif
 #if MODEL_HAS_CURVATURE
     float bend_scale; /* scale / (sqrt(2) jacobian_scale) */
 #endif
@@ -106,13 +110,6 @@ typedef struct {
     float series_scale;
 } observable_t;
 
-/* Without the network's tangents by voltage and temperature: dy / d(1000/T) = offset + slope * 1000/T of one output, in
- * units of its jacobian_scale. */
-typedef struct {
-    float offset;
-    float slope;
-} temperature_effect_t;
-
 /* When a spectrum is left out. */
 typedef struct {
     float exponent; /* -ln of the probability that a true spectrum is */
@@ -140,9 +137,8 @@ typedef struct {
     const float *trajectory_mean; /* [n_nodes][n_modes] */
     const float *trajectory_phi;  /* [n_nodes][n_modes][n_states] */
     const prior_t *prior;
-    const observable_t *observable;                 /* [n_observations] */
-    float instrument_variance;                      /* relative to |Z|^2, with MODEL_NOISE_FOLLOWS_SPECTRUM */
-    const temperature_effect_t *temperature_effect; /* [n_observations], or NULL where the network has the tangents */
+    const observable_t *observable; /* [n_observations] */
+    float instrument_variance;      /* relative to |Z|^2, with MODEL_NOISE_FOLLOWS_SPECTRUM */
     float voltage_std_V;
     float temperature_std_K;
     const float *curvature_gradient; /* by the modes [n_modes], with MODEL_HAS_CURVATURE */

@@ -78,6 +78,8 @@ static inline real_t network_output(const nn_t *nn, const network_work_t *work, 
 #endif
 }
 
+#define NETWORK_N_DERIVATIVES (MODEL_N_CONTEXTS + MODEL_N_INPUTS - 2U)
+
 /* Runs over the outputs of the sample in column 0 with their derivatives. */
 typedef struct {
 #if defined(NETWORK_IS_REAL)
@@ -87,12 +89,11 @@ typedef struct {
     const int32_t *sum; /* of the output, then of its derivatives */
 #endif
     const nn_output_t *quantised;
-    const temperature_effect_t *effect;
 } network_row_t;
 
 static inline network_row_t network_first_row(const model_t *model, const network_work_t *work)
 {
-    network_row_t row = {.quantised = model->network.output, .effect = model->temperature_effect};
+    network_row_t row = {.quantised = model->network.output};
 #if defined(NETWORK_IS_REAL)
     row.output = work->output[0];
     row.gradient = work->jacobian[0];
@@ -105,9 +106,6 @@ static inline network_row_t network_first_row(const model_t *model, const networ
 static inline void network_next_row(network_row_t *row)
 {
     row->quantised++;
-    if (MODEL_N_TANGENTS < MODEL_N_INPUTS) {
-        row->effect++; /* otherwise there is none */
-    }
 #if defined(NETWORK_IS_REAL)
     row->output += 1;
     row->gradient += MODEL_N_TANGENTS;
@@ -116,71 +114,65 @@ static inline void network_next_row(network_row_t *row)
 #endif
 }
 
+/* A row in numbers. Derivatives are by what the context's errors are of, then by the other inputs, without the row's
+ * and the columns' scales. */
+typedef struct {
+    real_t output;
+    real_t scale;
+    real_t gradient[NETWORK_N_DERIVATIVES];
+} network_numbers_t;
+
+#if defined(NETWORK_IS_REAL)
+
 static inline real_t network_row_output(const network_row_t *row)
 {
-#if defined(NETWORK_IS_REAL)
     return *row->output;
-#else
-    real_t scale_offset[2];
-    block_load(&row->quantised->scale, 2, scale_offset);
-    return (real_t)row->sum[0] * scale_offset[0] + scale_offset[1];
-#endif
 }
 
-/* Derivative by 1000/T where the network has no tangents by voltage and temperature, without the row's scale. */
-static inline real_t network_row_temperature_effect(const network_row_t *row, real_t inverse_temperature)
+static inline network_numbers_t network_row_numbers(const network_row_t *row, real_t inverse_temperature)
 {
-    real_t offset_slope[2];
-    block_load(&row->effect->offset, 2, offset_slope);
-    const real_t effect = real_add_product(offset_slope[0], offset_slope[1], inverse_temperature);
-#if defined(NETWORK_IS_REAL)
-    return effect * row->quantised->jacobian_scale;
-#else
-    return effect;
+    network_numbers_t numbers = {.output = *row->output, .scale = REAL(1)};
+    (void)inverse_temperature;
+#if MODEL_N_TANGENTS < MODEL_N_INPUTS
+    numbers.gradient[0] = row->quantised->jacobian_scale * (row->quantised->temperature_offset +
+                                                            row->quantised->temperature_slope * inverse_temperature);
 #endif
-}
-
-/* Derivatives by what the context's errors are of [MODEL_N_CONTEXTS], without the row's and the columns' scales;
- * inverse_temperature is 1000/T in 1/K. */
-static inline void network_row_context(const network_row_t *row, real_t inverse_temperature, real_t *gradient)
-{
-    if (MODEL_N_TANGENTS < MODEL_N_INPUTS) {
-        gradient[0] = network_row_temperature_effect(row, inverse_temperature);
-        return;
-    }
-#if defined(NETWORK_IS_REAL)
-    for (unsigned c = 0; c < MODEL_N_CONTEXTS; c++) {
-        gradient[c] = row->gradient[MODEL_N_INPUTS - 2U + c];
-    }
-#else
-    block_load_integers(row->sum + 1, MODEL_N_CONTEXTS, gradient);
-#endif
-}
-
-/* The same, and then by the other inputs. */
-static inline void network_row_gradient(const network_row_t *row, real_t inverse_temperature, real_t *gradient)
-{
-    if (MODEL_N_TANGENTS < MODEL_N_INPUTS) {
-        *gradient++ = network_row_temperature_effect(row, inverse_temperature);
-    }
-#if defined(NETWORK_IS_REAL)
     for (unsigned c = 0; c < MODEL_N_TANGENTS; c++) {
-        gradient[NN_TANGENT(c)] = row->gradient[c];
+        numbers.gradient[NETWORK_N_DERIVATIVES - MODEL_N_TANGENTS + NN_TANGENT(c)] = row->gradient[c];
     }
-#else
-    block_load_integers(row->sum + 1, MODEL_N_TANGENTS, gradient);
-#endif
+    return numbers;
 }
 
-static inline real_t network_row_scale(const network_row_t *row)
-{
-#if defined(NETWORK_IS_REAL)
-    (void)row;
-    return REAL(1);
 #else
-    return row->quantised->jacobian_scale;
-#endif
+
+static inline real_t network_row_output(const network_row_t *row)
+{
+    return (real_t)row->sum[0] * row->quantised->scale + row->quantised->offset;
 }
+
+static inline network_numbers_t network_row_numbers(const network_row_t *row, real_t inverse_temperature)
+{
+    enum { SCALE, OFFSET, ROW_SCALE, TEMPERATURE_OFFSET, TEMPERATURE_SLOPE };
+    const unsigned n_constants = MODEL_N_TANGENTS < MODEL_N_INPUTS ? TEMPERATURE_SLOPE + 1U : ROW_SCALE + 1U;
+    real_t sum[1U + MODEL_N_TANGENTS];
+    real_t constant[TEMPERATURE_SLOPE + 1U];
+    network_numbers_t numbers;
+    block_load_integers(row->sum, 1U + MODEL_N_TANGENTS, sum);
+    block_load_high(&row->quantised->scale, n_constants, constant);
+    numbers.output = sum[0] * constant[SCALE] + constant[OFFSET];
+    numbers.scale = constant[ROW_SCALE];
+    if (MODEL_N_TANGENTS < MODEL_N_INPUTS) {
+        numbers.gradient[0] =
+            real_add_apart(constant[TEMPERATURE_OFFSET], constant[TEMPERATURE_SLOPE], inverse_temperature);
+    }
+#pragma GCC unroll 16
+    for (unsigned c = 0; c < MODEL_N_TANGENTS; c++) {
+        numbers.gradient[NETWORK_N_DERIVATIVES - MODEL_N_TANGENTS + c] = sum[1U + c];
+    }
+    return numbers;
+}
+
+#endif
 
 #if MODEL_HAS_CURVATURE
 /* Second difference of a pair about the sample in column 0, over sqrt(2), without the row's scale. */

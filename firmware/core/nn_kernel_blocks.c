@@ -77,22 +77,26 @@ static inline __attribute__((always_inline)) void multiply_block(const uint32_t 
     "smlad r4, r8, r2, r4\n\t"    "smlad r5, r8, r3, r5\n\t"    "smlad r6, r9, r2, r6\n\t"    "smlad r7, r9, r3, r7\n\t"\
     "smlad r4, r10, r12, r4\n\t"  "smlad r5, r10, lr, r5\n\t"   "smlad r6, r11, r12, r6\n\t"  "smlad r7, r11, lr, r7\n\t"
 
-static inline void multiply_rest_block(const uint32_t *weights, const nn_block_t *in, int32_t *out)
+/* Of n_blocks of them, at least one; to [row][NN_STRIDE]. */
+static void multiply_rest_blocks(const nn_layer_t *layer, const nn_block_t *in, unsigned n_blocks, int32_t *out)
 {
-    register const uint32_t *weight __asm__("r0") = weights;
+    const uint32_t *const weights = nn_kernel_rest_of_weights(layer);
     register const nn_block_t *values __asm__("r1") = in;
-    register int32_t low_left __asm__("r4") = 0;
-    register int32_t low_right __asm__("r5") = 0;
-    register int32_t high_left __asm__("r6") = 0;
-    register int32_t high_right __asm__("r7") = 0;
-    __asm__ volatile(FOR_REST("r2", REST_OF_BLOCK)
-                     : "+r"(weight), "+r"(values), "+r"(low_left), "+r"(low_right), "+r"(high_left), "+r"(high_right)
-                     : [end] "t"(weights + 2U * NN_STEPS), [steps] "i"(NN_STEPS), [passes] "i"(REST_PASSES(2U))
-                     : "r2", "r3", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
-    out[0] = low_left;
-    out[1] = low_right;
-    out[NN_STRIDE] = high_left;
-    out[NN_STRIDE + 1U] = high_right;
+    __asm__ volatile("1:\n\t"
+                     "vmov r0, %[weights]\n\t"
+                     "mov r4, #0\n\t"  "mov r5, #0\n\t"  "mov r6, #0\n\t"  "mov r7, #0\n"
+                     FOR_REST("r2", REST_OF_BLOCK)
+                     "vmov r2, %[out]\n\t"
+                     "vmov r3, %[in_end]\n\t"
+                     "strd r4, r5, [r2], #8\n\t"
+                     "strd r6, r7, [r2, #%c[stride] - 8]\n\t"
+                     "vmov %[out], r2\n\t"
+                     "cmp r1, r3\n\t"
+                     "bne 1b\n\t"
+                     : "+r"(values), [out] "+t"(out)
+                     : [weights] "t"(weights), [end] "t"(weights + 2U * NN_STEPS), [in_end] "t"(in + n_blocks),
+                       [steps] "i"(NN_STEPS), [passes] "i"(REST_PASSES(2U)), [stride] "i"(NN_STRIDE * sizeof(int32_t))
+                     : CORE_REGISTERS, "r0", "cc", "memory");
 }
 
 /* clang-format on */
@@ -110,9 +114,8 @@ static __attribute__((noinline)) void multiply_blocks(const nn_layer_t *layer, c
 void nn_kernel_multiply_blocks(const nn_layer_t *layer, const nn_block_t *in, unsigned n_blocks, nn_sums_t *out)
 {
     multiply_blocks(layer, in, n_blocks, NULL, &out->row[0][1], 2U * sizeof out->row[0][0]);
-    int32_t *rest = &out->row[4U * layer->n_quads][1];
-    for (const nn_block_t *end = in + n_blocks; in != end && nn_kernel_leaves_rest(layer); in++, rest += 2) {
-        multiply_rest_block(nn_kernel_rest_of_weights(layer), in, rest);
+    if (nn_kernel_leaves_rest(layer)) {
+        multiply_rest_blocks(layer, in, n_blocks, &out->row[4U * layer->n_quads][1]);
     }
 }
 

@@ -43,7 +43,8 @@ typedef int nn_kernel_column_t;
 #define EACH_(...) EACH(__VA_ARGS__)
 
 /* Accumulators become pre-activations p, then k = floor(p / 64) and f = p - 64 k; the nodes k and k + 1 are half-words in
- * a row, and f (2^16 - 1) + 64 has their weights 64 - f and f. Then slopes, and the tangents' multipliers. */
+ * a row, and 64 (f (2^16 - 1) + 64) has their weights 64 - f and f, so that the activation a comes in the upper half.
+ * Then slopes, 2^30 - 2^8 a^2, and the tangents' multipliers. */
 #define ACTIVATE(multipliers)                                                                                          \
     "ldm " multipliers "!, {r4-r7}\n\t"                                                                                \
     "smmulr r1, r1, r4\n\t"  "smmulr r2, r2, r5\n\t"  "smmulr r3, r3, r6\n\t"  "smmulr r12, r12, r7\n\t"               \
@@ -53,21 +54,23 @@ typedef int nn_kernel_column_t;
     "ldr r4, [r11, r4, lsl #1]\n\t"  "ldr r5, [r11, r5, lsl #1]\n\t"                                                   \
     "ldr r6, [r11, r6, lsl #1]\n\t"  "ldr r7, [r11, r7, lsl #1]\n\t"                                                   \
     "vmov r8, %[ones]\n\t"                                                                                             \
-    "mov r9, #64\n\t"                                                                                                  \
+    "mov r9, #64 * 64\n\t"                                                                                                \
     EACH_("and", SUMS, SUMS, ", #63")                                                                                  \
     EACH_("mla", SUMS, SUMS, ", r8, r9")                                                                               \
-    "mov r8, #512\n\t"                                                                                                 \
+    "mov r8, #64 * 512\n\t"                                                                                               \
     "smlad r4, r4, r1, r8\n\t"  "smlad r5, r5, r2, r8\n\t"  "smlad r6, r6, r3, r8\n\t"  "smlad r7, r7, r12, r8\n\t"    \
-    EACH_("asr", NODES, NODES, ", #10")                                                                                \
-    "pkhbt r1, r4, r5, lsl #16\n\t"                                                                                    \
-    "pkhbt r2, r6, r7, lsl #16\n\t"                                                                                    \
     "vmov r3, %[out]\n\t"                                                                                              \
+    "pkhtb r1, r5, r4, asr #16\n\t"                                                                                    \
+    "pkhtb r2, r7, r6, asr #16\n\t"                                                                                    \
     "strd r1, r2, [r3], #8\n\t"                                                                                        \
     "vmov %[out], r3\n\t"
 #define SLOPES                                                                                                         \
-    "mov r8, #1 << 22\n\t"                                                                                             \
-    "mls r4, r4, r4, r8\n\t"    "mls r5, r5, r5, r8\n\t"    "mls r6, r6, r6, r8\n\t"    "mls r7, r7, r7, r8\n\t"       \
-    EACH_("lsl", NODES, NODES, ", #8")
+    "mov r8, #1 << 30\n\t"                                                                                             \
+    "smultt r4, r4, r4\n\t"  "smultt r5, r5, r5\n\t"  "smultt r6, r6, r6\n\t"  "smultt r7, r7, r7\n\t"                   \
+    "sub r4, r8, r4, lsl #8\n\t"                                                                                       \
+    "sub r5, r8, r5, lsl #8\n\t"                                                                                       \
+    "sub r6, r8, r6, lsl #8\n\t"                                                                                       \
+    "sub r7, r8, r7, lsl #8\n\t"
 #define ACTIVATE_COLUMN                                                                                                \
     "vmov lr, %[rows]\n\t"                                                                                             \
     ACTIVATE("lr")                                                                                                     \
@@ -109,7 +112,7 @@ void nn_kernel_evaluate_first(const nn_t *nn, const uint32_t *sample, nn_column_
     register const nn_first_t *first __asm__("r0") = nn->first;
     register const uint32_t *values __asm__("r1") = sample;
     const nn_first_t *const end = nn->first + NN_QUADS(nn->n_first);
-    const uint32_t ones = 0xFFFFU;
+    const uint32_t ones = 64U * 0xFFFFU;
     uint32_t *out = column->pair;
     __asm__ volatile("vldmia r1, {s0-s%c[last]}\n"
                      "0:\n\t"
@@ -139,7 +142,7 @@ static __attribute__((noinline)) void multiply_column(const nn_layer_t *layer, c
     register const uint32_t *weight __asm__("r0") = layer->weight;
     register const nn_column_t *values __asm__("r1") = in;
     const int32_t *rows = layer->rows;
-    const uint32_t ones = 0xFFFFU;
+    const uint32_t ones = 64U * 0xFFFFU;
     __asm__ volatile("vldmia r1, {s0-s%c[last]}\n"
                      "0:\n\t" LOAD_BIASES COLUMN_STEPS
                      "vmov r4, %[multiplier]\n\t"

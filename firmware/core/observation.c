@@ -4,7 +4,6 @@
 #include "fmath.h"
 
 #define N_MODE_INPUTS (MODEL_N_INPUTS - 2U)
-#define N_DERIVATIVES (MODEL_N_CONTEXTS + N_MODE_INPUTS) /* of network_row_gradient */
 #define SQRT_HALF     REAL(0x1.6a09e6p-1f)
 
 #if MODEL_NOISE_FOLLOWS_SPECTRUM
@@ -83,15 +82,34 @@ void observation_context_std(const model_t *model, const conditions_t *condition
     }
 }
 
-/* Sum of the series terms of observation i, in ohm. */
-static inline real_t sum_series_terms(const model_t *model, const real_t *modes, unsigned i)
+/* The series terms' coefficients and modes. */
+typedef struct {
+    const float *coefficient[MODEL_N_SERIES_TERMS + 1U]; /* one more, for there to be one */
+    real_t mode[MODEL_N_SERIES_TERMS + 1U];
+} series_t;
+
+static inline series_t read_series_terms(const model_t *model, const real_t *modes)
+{
+    const unsigned n_terms = MODEL_N_SERIES_TERMS;
+    series_t series;
+#pragma GCC unroll 4
+    for (unsigned t = 0; t < n_terms; t++) {
+        series.coefficient[t] = model->series_term[t].coefficient;
+        series.mode[t] = modes[model_channel_mode[N_MODE_INPUTS + t]];
+    }
+    return series;
+}
+
+/* Their sum in observation i, in ohm. */
+static inline real_t sum_series_terms(const series_t *series, unsigned i)
 {
     const unsigned n_terms = MODEL_N_SERIES_TERMS;
     real_t series_ohm = REAL(0);
 #pragma GCC unroll 4
     for (unsigned t = 0; t < n_terms; t++) {
-        series_ohm = real_add_product(series_ohm, model->series_term[t].coefficient[i],
-                                      modes[model_channel_mode[N_MODE_INPUTS + t]]);
+        const real_t coefficient = series->coefficient[t][i];
+        series_ohm =
+            t == 0U ? coefficient * series->mode[t] : real_add_product(series_ohm, coefficient, series->mode[t]);
     }
     return series_ohm;
 }
@@ -100,13 +118,14 @@ void observation_expect(const model_t *model, const network_work_t *work, const 
                         bool *used, real_t *h, unsigned stride)
 {
     const observable_t *observable = model->observable;
+    const series_t series = read_series_terms(model, modes);
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, h += stride) {
         if (!used[i]) {
             continue;
         }
         *h = network_output(&model->network, work, i, column);
         if (fmath_is_positive(observable[i].series_scale)) {
-            *h = fmath_log(fmath_exp_inline(*h) + sum_series_terms(model, modes, i));
+            *h = fmath_log(fmath_exp_inline(*h) + sum_series_terms(&series, i));
             used[i] = fmath_is_finite(*h);
         }
     }
@@ -134,25 +153,25 @@ static void divide_far_apart(real_t z, real_t expected, link_t *link)
 }
 
 /* From z and y in the place of argument and shift. False where l is not positive. */
-static inline bool link_in_series(const model_t *model, const observable_t *observable, const real_t *modes, unsigned i,
-                                  link_t *link)
+static inline bool link_in_series(const observable_t *observable, const series_t *series,
+                                  const fmath_exp_factors_t *factors, unsigned i, link_t *link)
 {
     const unsigned n_terms = MODEL_N_SERIES_TERMS;
-    const real_t inverse = fmath_exp_inline(-link->shift);
-    const real_t expected = REAL(1) + sum_series_terms(model, modes, i) * inverse;
-    if (!fmath_has_logarithm(expected)) {
-        return false;
-    }
+    const real_t inverse = fmath_exp_with(factors, -link->shift);
+    const real_t expected = REAL(1) + sum_series_terms(series, i) * inverse;
     const real_t z = link->argument;
     link->share = REAL(1) / expected;
     link->argument = z * link->share;
     if (!fmath_has_logarithm(link->argument)) {
+        if (!fmath_has_logarithm(expected)) {
+            return false;
+        }
         divide_far_apart(z, expected, link);
     }
     const real_t factor = inverse * network_row_inverse_scale(observable);
 #pragma GCC unroll 4
     for (unsigned t = 0; t < n_terms; t++) {
-        link->by_term[t] = model->series_term[t].coefficient[i] * factor;
+        link->by_term[t] = series->coefficient[t][i] * factor;
     }
     return true;
 }
@@ -170,47 +189,54 @@ static inline real_t take_bend(const network_row_t *row, network_sum_t aside, re
 #endif
 }
 
-static inline void write_observation(const network_row_t *row, const conditions_t *conditions, const link_t *link,
-                                     network_sum_t aside, real_t inverse_variance, observation_t *out)
+/* Returns nu^2 / v. */
+static inline real_t write_observation(const network_row_t *row, const network_numbers_t *network, const link_t *link,
+                                       network_sum_t aside, real_t inverse_variance, observation_t *out)
 {
     const unsigned n_terms = MODEL_N_SERIES_TERMS;
-    const unsigned first_term = MODEL_HAS_CURVATURE + N_DERIVATIVES;
     real_t number[INFORMATION_N_NUMBERS];
     real_t innovation = fmath_log_of_normal(link->argument) - link->shift;
-    const real_t scale = link->share * network_row_scale(row);
+    const real_t scale = link->share * network->scale;
     number[0] = take_bend(row, aside, scale, &innovation);
-    network_row_gradient(row, conditions->inverse_temperature, number + MODEL_HAS_CURVATURE);
-#pragma GCC unroll 4
-    for (unsigned k = first_term; k < INFORMATION_N; k++) {
-        number[k] = k - first_term < n_terms ? link->by_term[k - first_term] : REAL(0);
+#pragma GCC unroll 16
+    for (unsigned k = 0; k < NETWORK_N_DERIVATIVES; k++) {
+        number[MODEL_HAS_CURVATURE + k] = network->gradient[k];
     }
     const real_t weight = scale * inverse_variance;
-    number[INFORMATION_N] = weight * scale;
-    number[INFORMATION_N + 1U] = weight * innovation;
-    number[INFORMATION_N + 2U] = innovation * innovation * inverse_variance;
+    number[INFORMATION_N_SHARED] = weight * scale;
+    number[INFORMATION_N_SHARED + 1U] = weight * innovation;
+#pragma GCC unroll 4
+    for (unsigned t = 0; t < n_terms; t++) {
+        number[INFORMATION_N_SHARED + 2U + t] = link->by_term[t];
+    }
     block_store(out->gradient, INFORMATION_N_NUMBERS, number);
+    return innovation * innovation * inverse_variance;
 }
 
-unsigned observation_linearise(const model_t *model, const network_work_t *work, const conditions_t *conditions,
-                               const real_t *modes, const network_sum_t *aside, const measured_t *measured,
-                               observation_t *out, real_t *log_det)
+observations_t observation_linearise(const model_t *model, const network_work_t *work, const conditions_t *conditions,
+                                     const real_t *modes, const network_sum_t *aside, const measured_t *measured,
+                                     observation_t *out)
 {
     const observation_t *const first = out;
+    real_t length = REAL(0);
+    real_t log_det = REAL(0);
     const observable_t *observable = model->observable;
     network_row_t row = network_first_row(model, work);
-    real_t sum = REAL(0);
+    const real_t inverse_temperature = conditions->inverse_temperature;
+    const series_t series = read_series_terms(model, modes);
+    const fmath_exp_factors_t factors = fmath_exp_load_factors();
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, observable++, network_next_row(&row)) {
         if (!fmath_is_positive(measured->part_ohm[i])) {
             continue;
         }
-        link_t link = {.share = REAL(1), .argument = measured->part_ohm[i], .shift = network_row_output(&row)};
-        if (fmath_is_positive(observable->series_scale) && !link_in_series(model, observable, modes, i, &link)) {
+        const network_numbers_t network = network_row_numbers(&row, inverse_temperature);
+        link_t link = {.share = REAL(1), .argument = measured->part_ohm[i], .shift = network.output};
+        if (fmath_is_positive(observable->series_scale) && !link_in_series(observable, &series, &factors, i, &link)) {
             continue;
         }
-        write_observation(&row, conditions, &link, MODEL_HAS_CURVATURE ? aside[i] : 0,
-                          observation_inverse_variance(observable, measured, i), out++);
-        sum += observation_log_variance(observable, measured, i);
+        length += write_observation(&row, &network, &link, MODEL_HAS_CURVATURE ? aside[i] : 0,
+                                    observation_inverse_variance(observable, measured, i), out++);
+        log_det += observation_log_variance(observable, measured, i);
     }
-    *log_det = sum;
-    return (unsigned)(out - first);
+    return (observations_t){first, (unsigned)(out - first), length, log_det};
 }

@@ -73,7 +73,7 @@ void observation_predict(const model_t *model, const real_t *modes, const condit
 void observation_expect(const model_t *model, const network_work_t *work, const real_t *modes, unsigned column,
                         bool *used, real_t *h, unsigned stride);
 
-/* Standard deviations [MODEL_N_CONTEXTS] of the context's errors, in units of network_row_gradient. */
+/* Standard deviations [MODEL_N_CONTEXTS] of the context's errors, in units of network_row_numbers. */
 void observation_context_std(const model_t *model, const conditions_t *conditions, real_t *std);
 
 /* What the context's errors do to an observation, in units of std (observation_context_std), at the row of the network
@@ -81,19 +81,17 @@ void observation_context_std(const model_t *model, const conditions_t *condition
 static inline void observation_weigh_context(const network_row_t *row, const conditions_t *conditions, real_t h,
                                              const real_t *std, real_t *out)
 {
-    const real_t scale = network_row_scale(row) * fmath_exp_inline(network_row_output(row) - h);
-    real_t gradient[MODEL_N_CONTEXTS];
-    network_row_context(row, conditions->inverse_temperature, gradient);
+    const network_numbers_t numbers = network_row_numbers(row, conditions->inverse_temperature);
+    const real_t scale = numbers.scale * fmath_exp_inline(numbers.output - h);
     for (unsigned c = 0; c < MODEL_N_CONTEXTS; c++) {
-        out[c] = gradient[c] * scale * std[c];
+        out[c] = numbers.gradient[c] * scale * std[c];
     }
 }
 
-/* The usable observations against the prediction; returns how many stand in out [n_observations]. An observation whose
- * expected impedance is not positive is left out. aside [n_observations] (curvature.h) with MODEL_HAS_CURVATURE. With
- * several filters *log_det gets the sum of ln v. */
-unsigned observation_linearise(const model_t *model, const network_work_t *work, const conditions_t *conditions,
-                               const real_t *modes, const network_sum_t *aside, const measured_t *measured,
-                               observation_t *out, real_t *log_det);
+/* The usable observations against the prediction, in out [n_observations]. An observation whose expected impedance is
+ * not positive is left out. aside [n_observations] (curvature.h) with MODEL_HAS_CURVATURE. */
+observations_t observation_linearise(const model_t *model, const network_work_t *work, const conditions_t *conditions,
+                                     const real_t *modes, const network_sum_t *aside, const measured_t *measured,
+                                     observation_t *out);
 
 #endif

@@ -24,7 +24,7 @@ real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *g
         real_t sum = number[N_INPUTS];
 #pragma GCC unroll 8
         for (unsigned j = 0; j < N_INPUTS; j++) {
-            sum = real_add_product(sum, number[j], input[j]);
+            sum = real_add_apart(sum, number[j], input[j]);
         }
         const real_t logistic = REAL(1) / (REAL(1) + fmath_exp_with(&factors, sum));
         const real_t share = number[N_INPUTS + 1U] * logistic;
@@ -32,7 +32,7 @@ real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *g
         value += share;
 #pragma GCC unroll 8
         for (unsigned j = 0; j < N_INPUTS; j++) {
-            by_input[j] = real_add_product(by_input[j], slope, number[j]);
+            by_input[j] = real_add_apart(by_input[j], slope, number[j]);
         }
     }
     for (unsigned k = 0; k < MODEL_N_MODES; k++) {

@@ -1020,7 +1020,6 @@ const model_t eishil_model = {
     .prior = prior,
     .observable = numbers.observable,
     .instrument_variance = 0x0p+0f /* 0 */,
-    .temperature_effect = NULL,
     .voltage_std_V = 0x1.0624dep-9f /* 0.002 */,
     .temperature_std_K = 0x1p-1f /* 0.5 */,
     .curvature_gradient = NULL,

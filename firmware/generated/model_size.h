@@ -14,6 +14,7 @@
 #define MODEL_NOISE_FOLLOWS_SPECTRUM 0U /* of the instrument */
 #define MODEL_HAS_CURVATURE 0U /* second-order terms along one direction */
 #define MODEL_N_SERIES_TERMS 1U
+#define MODEL_N_IN_SERIES 11U /* observations that may have a series term: the first ones */
 #define MODEL_IS_LATENT 1U /* otherwise the states are the modes */
 #define MODEL_N_CHANNELS 5U /* that observations depend on */
 #define MODEL_MAX_READOUT_INPUTS 3U

@@ -20,7 +20,7 @@ from eishil.c_literals import Numbers, Source, float_literal, initialiser, integ
 from eishil.codegen_real import network_source
 from eishil.codegen_wire import wire_header
 from eishil.files import write_atomic
-from eishil.model import Gate, IntegerNetwork, Layer, Model, Readout
+from eishil.model import Gate, Layer, Model, Readout
 from eishil.network.mlp import FloatNetwork
 
 Integers = NDArray[np.int64]
@@ -95,6 +95,7 @@ def model_size_header(model: Model) -> str:
         "NOISE_FOLLOWS_SPECTRUM": (int(model.noise.instrument_std > 0), "of the instrument"),
         "HAS_CURVATURE": (int(model.curvature is not None), "second-order terms along one direction"),
         "N_SERIES_TERMS": (len(model.series_terms), ""),
+        "N_IN_SERIES": (_n_in_series(model), "observations that may have a series term: the first ones"),
         "IS_LATENT": (int(model.trajectory is not None), "otherwise the states are the modes"),
         "N_CHANNELS": (max(1, model.network.n_inputs - 2 + len(model.series_terms)), "that observations depend on"),
         "MAX_READOUT_INPUTS": (max(len(readout.inputs) for readout in model.readouts), ""),
@@ -108,6 +109,11 @@ def model_size_header(model: Model) -> str:
     lines.append(f"#define MODEL_CHANNEL_MODES {{{modes}}}\n")
     guard = "EISHIL_MODEL_SIZE_H"
     return f"{model_notice(model)}#ifndef {guard}\n#define {guard}\n\n{''.join(lines)}\n#endif\n"
+
+
+def _n_in_series(model: Model) -> int:
+    rows = [np.flatnonzero(term.coefficient) for term in model.series_terms]
+    return max((int(row.max()) + 1 for row in rows if len(row)), default=0)
 
 
 def _channel_modes(model: Model) -> list[int]:
@@ -148,24 +154,15 @@ def _model_body(source: Source, model: Model) -> dict[str, str]:
         "prior": _priors(source, model),
         "observable": source.records("observable", "observable_t", _observables(model)),
         "instrument_variance": float_literal("instrument_std", noise.instrument_std**2),
-        "temperature_effect": _temperature_effect(source, model),
         "voltage_std_V": float_literal("voltage_std_V", noise.voltage_std_V),
         "temperature_std_K": float_literal("temperature_std_K", noise.temperature_std_K),
         "curvature_gradient": source.floats("curvature_gradient", curvature.gradient if curvature else []),
         "gate": _gate(model.gate),
         "series_term": _series_terms(source, model),
-        "network": _network(source, model.network, model.n_tangents, has_curvature=curvature is not None),
+        "network": _network(source, model),
         "readout": source.structs("readout", "readout_t", _readouts(source, model)),
         "model_id": "{" + ", ".join(f"0x{byte:02x}" for byte in model.model_id[:8]) + "}",
     }
-
-
-def _temperature_effect(source: Source, model: Model) -> str:
-    effect = model.noise.temperature_effect
-    if effect is None:
-        return "NULL"
-    per_row = np.array(effect).T / np.array(model.network.jacobian_row_scale)
-    return source.records("temperature_effect", "temperature_effect_t", list(per_row))
 
 
 def _gate(gate: Gate | None) -> str:
@@ -226,9 +223,10 @@ def _series_terms(source: Source, model: Model) -> str:
     return source.structs("series_term", "series_term_t", rows)
 
 
-def _network(source: Source, network: IntegerNetwork, n_tangents: int, has_curvature: bool) -> str:
+def _network(source: Source, model: Model) -> str:
+    network = model.network
     first, *others = network.layers
-    tangent = [row[:n_tangents] for row in network.tangent]
+    tangent = [row[: model.n_tangents] for row in network.tangent]
     widest = max(len(layer.bias) for layer in network.layers[:-1])
     width = widest + -widest % ROWS_TOGETHER
     layers = [_layer(source, f"layer{index}", layer, width) for index, layer in enumerate(others, start=1)]
@@ -241,16 +239,18 @@ def _network(source: Source, network: IntegerNetwork, n_tangents: int, has_curva
         "input_scale": source.floats("input_scale", network.input_scale),
         "first": source.records("first", "nn_first_t", _first_layer(first, tangent), WEIGHT_STORAGE),
         "layer": source.structs("layer", "nn_layer_t", layers),
-        "output": source.records("output", "nn_output_t", _outputs(network, has_curvature)),
+        "output": source.records("output", "nn_output_t", _outputs(model)),
         "jacobian_column_scale": source.floats("jacobian_column_scale", network.jacobian_column_scale),
     }
     return initialiser(fields, indent=8)
 
 
-def _outputs(network: IntegerNetwork, has_curvature: bool) -> list[Numbers]:
+def _outputs(model: Model) -> list[Numbers]:
+    network, effect = model.network, model.noise.temperature_effect
     scale, row_scale = np.array(network.output_scale), np.array(network.jacobian_row_scale)
-    bend = [scale / (math.sqrt(2) * row_scale)] if has_curvature else []
-    return [scale, np.array(network.output_offset), row_scale, *bend]
+    by_temperature = [*(np.array(effect).T / row_scale)] if effect else []
+    bend = [scale / (math.sqrt(2) * row_scale)] if model.curvature else []
+    return [scale, np.array(network.output_offset), row_scale, *by_temperature, *bend]
 
 
 def _layer(source: Source, name: str, layer: Layer, width: int) -> dict[str, str]:

@@ -32,12 +32,17 @@ def condition(
     ffi, lib = case.core.ffi, case.core.lib
     observations = ffi.new("observation_t[]", len(nu))
     for row, g, variance, innovation in zip(observations, gradient, v, nu, strict=True):
-        row.gradient, row.weight = g.tolist(), 1 / variance
-        row.weighted_innovation, row.length = innovation / variance, innovation**2 / variance
+        row.gradient, row.weight = g[: len(row.gradient)].tolist(), 1 / variance
+        if case.model.series_terms:
+            row.by_term = g[len(row.gradient) :].tolist()
+        row.weighted_innovation = innovation / variance
+    everything = ffi.new("observations_t *")
+    everything.row, everything.n = observations, len(nu)
+    everything.length, everything.log_det = (nu**2 / v).sum(), np.log(v).sum()
     seen = ffi.new("pseudo_observation_t[]", case.core.model.network.n_inputs + case.core.model.n_series_terms)
-    trajectory, nis, log_det = ffi.new("trajectory_t *"), ffi.new("float *"), ffi.new("float *", np.log(v).sum())
+    trajectory, nis, log_det = ffi.new("trajectory_t *"), ffi.new("float *"), ffi.new("float *")
     lib.trajectory_interpolate(trajectory, case.core.model, 0.0)
-    n_seen = lib.information_compress(observations, len(nu), std.tolist(), seen, nis, log_det)
+    n_seen = lib.information_compress(everything, std.tolist(), seen, nis, log_det)
     sound = lib.ekf_update(f, case.core.model, trajectory, seen, n_seen, nis, log_det)
     return sound, nis[0], log_det[0]
 
@@ -53,6 +58,8 @@ def test_compressed_updates_equal_the_batch_form(case: Case, m: int, std: tuple[
     gradient = rng.normal(size=(m, len(channels))) / np.linalg.norm(channels, axis=1)
     shared_std = np.array([*[1.0] * (case.model.curvature is not None), *std[: n_contexts(case)]])
     context = rng.normal(size=(m, len(shared_std)))
+    for term, by_term in zip(case.model.series_terms, gradient.T[case.model.network.n_inputs - 2 :], strict=True):
+        by_term[np.flatnonzero(term.coefficient)[-1] + 1 :] = 0  # only the first observations have one
     H, v, nu = gradient @ channels, rng.uniform(0.5, 2.0, m), rng.normal(size=m)
     S = H @ P @ H.T + np.diag(v) + (context * shared_std**2) @ context.T
     K = P @ H.T @ np.linalg.inv(S)
