@@ -8,13 +8,11 @@ import numpy as np
 
 from eishil.model import Model
 from eishil.network.integer import IntegerReference
-from eishil.network.noise import with_linear_context as noise_with_linear_context
+from eishil.network.noise import with_linear_context
 from eishil.units import ZERO_CELSIUS_K
 
 # A walk of the modes that neither stands still nor runs away: a thousandth of the modes' range per cycle.
 WALK_PER_CYCLE = 1e-3
-
-
 # Where the linear context of the second variant is fitted: evenly over the modes' ranges and these.
 VOLTAGE_RANGE_V = (2.5, 4.2)
 TEMPERATURE_RANGE_degC = (10.0, 40.0)
@@ -24,7 +22,7 @@ CONTEXT_SEED = 1
 
 def variants(model: Model) -> dict[str, Model]:
     """By filter and states: the model itself, and with the modes as states and to first order; as EKF and as UKF."""
-    ekf = [model, with_linear_context(with_modes_as_states(model))]
+    ekf = [model, _with_linear_context(with_modes_as_states(model))]
     ukf = [_changed(shape, filter="ukf", curvature=None) for shape in ekf]
     return {f"{shape.filter} {shape.n_states}": shape for shape in (*ekf, *ukf)}
 
@@ -46,10 +44,23 @@ def with_modes_as_states(model: Model) -> Model:
     return _changed(model, states=states, trajectory=None, priors=[prior], curvature=None)
 
 
-def with_linear_context(model: Model) -> Model:
-    """What errors of voltage and temperature do, without the network's derivatives by them."""
-    noise = noise_with_linear_context(model.noise, IntegerReference(model.network), _even_inputs(model))
-    return _changed(model, noise=noise.model_dump())
+def _with_linear_context(model: Model) -> Model:
+    """A linear context and noise that does not follow the spectrum: what the least step does without.
+
+    The variances keep the mean of what they replace: of the voltage's error over `_even_inputs`, of the instrument's
+    over the impedances there, with series terms at the middle of their modes' ranges.
+    """
+    network, v = IntegerReference(model.network), _even_inputs(model)
+    noise = with_linear_context(model.noise, network, v)
+    part_ohm = np.exp(network.evaluate(v)[0])
+    for term in model.series_terms:
+        mode = model.modes[model.mode_index(term.mode)]
+        part_ohm += np.array(term.coefficient) * (mode.minimum + mode.maximum) / 2
+    square = part_ohm.reshape(len(v), 2, -1) ** 2  # (S, part, F)
+    share = (square.sum(axis=1, keepdims=True) / square).mean(axis=0).ravel()
+    variance = np.array(noise.variance) + noise.instrument_std**2 * share
+    fields = noise.model_dump() | {"variance": variance.tolist(), "instrument_std": 0.0}
+    return _changed(model, noise=fields)
 
 
 def _even_inputs(model: Model) -> np.ndarray:
