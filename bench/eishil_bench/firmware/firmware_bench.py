@@ -33,9 +33,10 @@ from eishil_bench.firmware.environments import boards, builds_of, definitions_of
 from eishil_bench.firmware.model_variants import variants
 from eishil_bench.firmware.peers import count_emlearn, count_network
 from eishil_bench.firmware.stack import CallGraph
+from eishil_bench.firmware.variant_accuracy import variant_accuracy
 from eishil_bench.link.session import Session, stream
 from eishil_bench.runs.measure import clock_of
-from eishil_bench.runs.stimulus import held_out_trajectories
+from eishil_bench.runs.stimulus import Trajectory, held_out_trajectories
 
 DATASETS = toolchain.PROJECT_ROOT / "datasets"
 FIRST_LIGHT = DATASETS / "models" / "first_light"
@@ -75,7 +76,8 @@ def bench_firmware(target: str, port: str | None, progress: Progress) -> dict[st
     """The JSON of the command, as a dict; docs/cycles.md names its fields."""
     spec = target_spec(target)
     model = Model.load(FIRST_LIGHT / "model.json")
-    spectra = held_out_spectra(model)
+    trajectories = held_out(model)
+    spectra = trajectories[0].measured[:SPECTRA]
     rows: list[dict[str, Any]] = []
     cores: list[dict[str, Any]] = []
     soh: dict[tuple[Any, ...], np.ndarray] = {}
@@ -98,7 +100,7 @@ def bench_firmware(target: str, port: str | None, progress: Progress) -> dict[st
     return {
         "target": target,
         "rows": rows,
-        "accuracy": accuracy(soh),
+        "accuracy": accuracy(soh) + variant_accuracy(model, trajectories),
         "peers": peers() if spec.kind == "qemu" else [],
         "core": cores,
         "sizes": sizes,
@@ -118,14 +120,18 @@ def cases_of(model: Model, board_env: str) -> list[tuple[str, Model, tuple[str, 
     ]
 
 
-def held_out_spectra(model: Model) -> list[StepInput]:
-    """The first spectra of the committed sample of held-out cells; all of their points are there."""
+def held_out(model: Model) -> list[Trajectory]:
+    """The committed sample of held-out cells; all points of their spectra are there."""
     from eishil.dataset.recipe import Recipe
     from eishil.dataset.tables import Dataset
 
     recipe = Recipe.load(DATASETS / "recipes" / "first_light.toml")
-    trajectory = held_out_trajectories(Dataset.open(DATASETS / "sample"), recipe, model)[0]
-    return [spectrum.measured for spectrum in trajectory.spectra[:SPECTRA]]
+    return held_out_trajectories(Dataset.open(DATASETS / "sample"), recipe, model)
+
+
+def held_out_spectra(model: Model) -> list[StepInput]:
+    """The first spectra of the first cell: what the counted steps are given."""
+    return held_out(model)[0].measured[:SPECTRA]
 
 
 def build_variant(model: Model, env: str, folder: Path) -> FirmwareImage:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from eishil.model import Model
+from eishil.network import noise as network_noise
 from eishil.network.integer import IntegerReference
-from eishil.network.noise import with_linear_context
 from eishil.units import ZERO_CELSIUS_K
 
 # A walk of the modes that neither stands still nor runs away: a thousandth of the modes' range per cycle.
@@ -22,7 +22,7 @@ CONTEXT_SEED = 1
 
 def variants(model: Model) -> dict[str, Model]:
     """By filter and states: the model itself, and with the modes as states and to first order; as EKF and as UKF."""
-    ekf = [model, _with_linear_context(with_modes_as_states(model))]
+    ekf = [model, with_linear_context(with_modes_as_states(model))]
     ukf = [_changed(shape, filter="ukf", curvature=None) for shape in ekf]
     return {f"{shape.filter} {shape.n_states}": shape for shape in (*ekf, *ukf)}
 
@@ -44,14 +44,14 @@ def with_modes_as_states(model: Model) -> Model:
     return _changed(model, states=states, trajectory=None, priors=[prior], curvature=None)
 
 
-def _with_linear_context(model: Model) -> Model:
+def with_linear_context(model: Model) -> Model:
     """A linear context and noise that does not follow the spectrum: what the least step does without.
 
     The variances keep the mean of what they replace: of the voltage's error over `_even_inputs`, of the instrument's
     over the impedances there, with series terms at the middle of their modes' ranges.
     """
     network, v = IntegerReference(model.network), _even_inputs(model)
-    noise = with_linear_context(model.noise, network, v)
+    noise = network_noise.with_linear_context(model.noise, network, v)
     part_ohm = np.exp(network.evaluate(v)[0])
     for term in model.series_terms:
         mode = model.modes[model.mode_index(term.mode)]
