@@ -7,14 +7,28 @@
 /* A small covariance stands in registers during all updates. */
 #define SMALL (MODEL_N_STATES <= 5U)
 
-/* S = v + H P H^T and nu = innovation - H dx, beside each other. */
-static inline void project(const real_t *H, const real_t *PHt, const real_t *dx, real_t *S, real_t *nu)
+/* Whether state i is channel i: the gradient of pseudo-observation k is then 0 before element k (information.h). */
+static inline bool states_are_channels(void)
+{
+    bool same = !MODEL_IS_LATENT && MODEL_N_CHANNELS == N;
+#pragma GCC unroll 16
+    for (unsigned c = 0; c < MODEL_N_CHANNELS; c++) {
+        same = same && model_channel_mode[c] == c;
+    }
+    return same;
+}
+
+/* S = v + H P H^T and nu = innovation - H dx, beside each other; H is 0 before element `first`. */
+static inline void project(const real_t *H, unsigned first, const real_t *PHt, const real_t *dx, real_t *S, real_t *nu)
 {
     real_t remaining = *nu;
 #pragma GCC unroll 12
-    for (unsigned i = 0; i < N; i++) {
-        *S = real_add_apart(*S, H[i], PHt[i]);
-        remaining = real_subtract_apart(remaining, H[i], dx[i]);
+    for (unsigned i = N; i > 0U; i--) {
+        if (i <= first) {
+            break;
+        }
+        *S = real_add_apart(*S, H[i - 1U], PHt[i - 1U]);
+        remaining = real_subtract_apart(remaining, H[i - 1U], dx[i - 1U]);
     }
     *nu = remaining;
 }
@@ -60,18 +74,18 @@ static inline void subtract_gain(real_t *P, const real_t *PHt, real_t inverse, r
 }
 
 /* One scalar observation of the displacement dx from the predicted state. */
-static inline bool update_scalar(real_t *P, const real_t *H, const pseudo_observation_t *seen, real_t *dx, real_t *nis,
-                                 real_t *log_det)
+static inline bool update_scalar(real_t *P, const real_t *H, unsigned first, const pseudo_observation_t *seen,
+                                 real_t *dx, real_t *nis, real_t *log_det)
 {
     real_t PHt[N];
 #if SMALL
-    gaussian_multiply_inline(P, H, PHt);
+    gaussian_multiply_inline(P, H, first, PHt);
 #else
     gaussian_multiply(P, H, PHt);
 #endif
     real_t S = seen->variance;
     real_t nu = seen->innovation;
-    project(H, PHt, dx, &S, &nu);
+    project(H, first, PHt, dx, &S, &nu);
     if (!fmath_has_logarithm(S)) {
         return false;
     }
@@ -101,7 +115,7 @@ static inline bool update_all(gaussian_t *f, const model_t *model, const traject
     for (unsigned k = 0; k < n_seen; k++) {
         real_t H[N];
         map_gradient(model, trajectory, seen[k].gradient, H);
-        if (!update_scalar(P, H, &seen[k], dx, nis, log_det)) {
+        if (!update_scalar(P, H, states_are_channels() ? k : 0U, &seen[k], dx, nis, log_det)) {
             return false;
         }
     }

@@ -24,7 +24,7 @@ void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles
 
 void gaussian_multiply(const real_t *P, const real_t *g, real_t *out)
 {
-    gaussian_multiply_inline(P, g, out);
+    gaussian_multiply_inline(P, g, 0, out);
 }
 
 real_t gaussian_variance(const gaussian_t *f, const real_t *g)

@@ -24,22 +24,28 @@ typedef struct {
 /* x <- x + drift c, P <- P + diag(q) c, and a millionth of every variance, so that rounding never makes one negative. */
 void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles);
 
-/* out = P g. One pass over the triangle: an element off the diagonal counts for its row and for its column. */
-static inline void gaussian_multiply_inline(const real_t *P, const real_t *g, real_t *out)
+/* out = P g, where g is 0 before element `first`. */
+static inline void gaussian_multiply_inline(const real_t *P, const real_t *g, unsigned first, real_t *out)
 {
 #pragma GCC unroll 12
-    for (unsigned j = 0; j < MODEL_N_STATES; j++) {
-        out[j] = P[j] * g[0];
-    }
-#pragma GCC unroll 12
-    for (unsigned i = 1; i < MODEL_N_STATES; i++) {
+    for (unsigned i = MODEL_N_STATES; i > 0U; i--) {
         real_t column[MODEL_N_STATES];
+        if (i <= first) {
+            break;
+        }
 #pragma GCC unroll 12
         for (unsigned j = 0; j < MODEL_N_STATES; j++) {
-            column[j] =
-                j < i ? P[GAUSSIAN_PACKED_INDEX(MODEL_N_STATES, j, i)] : P[GAUSSIAN_PACKED_INDEX(MODEL_N_STATES, i, j)];
+            column[j] = j < i ? P[GAUSSIAN_PACKED_INDEX(MODEL_N_STATES, j, i - 1U)]
+                              : P[GAUSSIAN_PACKED_INDEX(MODEL_N_STATES, i - 1U, j)];
         }
-        axpy_add(out, g[i], column, MODEL_N_STATES);
+        if (i == MODEL_N_STATES) {
+#pragma GCC unroll 12
+            for (unsigned j = 0; j < MODEL_N_STATES; j++) {
+                out[j] = g[i - 1U] * column[j];
+            }
+        } else {
+            axpy_add(out, g[i - 1U], column, MODEL_N_STATES);
+        }
     }
 }
 
