@@ -200,4 +200,16 @@ BLOCK_INLINE void block_load_integers(const int32_t *from, unsigned n, real_t *o
     }
 }
 
+/* The same of floats of the model. */
+BLOCK_INLINE void block_load_floats(const float *from, unsigned n, real_t *out)
+{
+#if defined(REAL_IS_DOUBLE)
+    for (unsigned k = 0; k < n; k++) {
+        out[k] = from[k];
+    }
+#else
+    block_load(from, n, out);
+#endif
+}
+
 #endif

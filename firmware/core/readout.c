@@ -20,7 +20,7 @@ real_t readout_evaluate(const readout_t *readout, const real_t *modes, real_t *g
     }
     for (const readout_unit_t *unit = readout->unit; unit != end; unit++) {
         real_t number[N_UNIT_NUMBERS];
-        block_load(unit->weight, N_UNIT_NUMBERS, number);
+        block_load_floats(unit->weight, N_UNIT_NUMBERS, number);
         real_t sum = number[N_INPUTS];
 #pragma GCC unroll 8
         for (unsigned j = 0; j < N_INPUTS; j++) {
