@@ -24,13 +24,13 @@ typedef struct {
 /* x <- x + drift c, P <- P + diag(q) c, and a millionth of every variance, so that rounding never makes one negative. */
 void gaussian_predict(gaussian_t *f, const model_t *model, real_t elapsed_cycles);
 
-/* out = P g, where g is 0 before element `first`. */
+/* out = P g, where g is 0 before element `first`, which is there. */
 static inline void gaussian_multiply_inline(const real_t *P, const real_t *g, unsigned first, real_t *out)
 {
 #pragma GCC unroll 12
     for (unsigned i = MODEL_N_STATES; i > 0U; i--) {
         real_t column[MODEL_N_STATES];
-        if (i <= first) {
+        if (i < MODEL_N_STATES && i <= first) {
             break;
         }
 #pragma GCC unroll 12
