@@ -172,6 +172,7 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_killed_twenty_times_and_the_same_bytes(tiny: Path, write_recipe: WriteRecipe, tmp_path: Path) -> None:
     script = tmp_path / "killer.py"
     script.write_text(KILLER)

@@ -31,6 +31,7 @@ def test_two_processes_are_counted_together() -> None:
     assert 0 < rates["processors"] <= 2.1 and rates["cpu_ratio"] > 0
 
 
+@pytest.mark.slow
 def test_memory_is_of_a_data_set_that_was_made() -> None:
     memory = memory_benchmark.peak_memory((20, 40))
     small_MB, large_MB = memory["peak_MB"]
