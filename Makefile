@@ -8,7 +8,7 @@ EISHIL := $(VENV)/bin/eishil
 RECIPE := datasets/recipes/first_light.toml
 TARGET := renode
 FUZZ_s := 60
-CPPCHECK := --quiet --std=c11 --enable=warning,style,performance,portability --error-exitcode=1 --inline-suppr \
+CPPCHECK := --quiet --max-configs=40 --std=c11 --enable=warning,style,performance,portability --error-exitcode=1 --inline-suppr \
 	--suppress=missingIncludeSystem --suppress=constStatement:firmware/core/nn_kernel_*.c \
 	-Ifirmware/core -Ifirmware/generated
 

@@ -108,8 +108,9 @@ static inline real_t sum_series_terms(const series_t *series, unsigned i)
 #pragma GCC unroll 4
     for (unsigned t = 0; t < n_terms; t++) {
         const real_t coefficient = series->coefficient[t][i];
-        series_ohm =
-            t == 0U ? coefficient * series->mode[t] : real_add_product(series_ohm, coefficient, series->mode[t]);
+        const real_t mode = series->mode[t];
+        /* cppcheck-suppress knownConditionTrueFalse ; other models have more terms than one */
+        series_ohm = t == 0U ? coefficient * mode : real_add_product(series_ohm, coefficient, mode);
     }
     return series_ohm;
 }
