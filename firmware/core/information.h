@@ -43,9 +43,9 @@ typedef struct {
     real_t variance;
 } pseudo_observation_t;
 
-/* At most one pseudo-observation for every channel, the gradient of number k 0 before element k; returns how many. context_std [MODEL_N_CONTEXTS]: standard
- * deviations of the context's errors, in units of their channels. *nis gets the part of nu^T R^-1 nu that no state can
- * explain, *log_det with several filters ln det R. */
+/* At most one pseudo-observation for every channel, the gradient of number k 0 before element k; returns how many.
+ * context_std [MODEL_N_CONTEXTS]: standard deviations of the context's errors, in units of their channels. *nis gets the
+ * part of nu^T R^-1 nu that no state can explain, *log_det with several filters ln det R. */
 unsigned information_compress(const observations_t *observations, const real_t *context_std, pseudo_observation_t *out,
                               real_t *nis, real_t *log_det);
 

@@ -115,12 +115,11 @@ def test_filters_that_see_other_observations_are_weighed_by_their_variances(case
     conditions, work = ffi.new("conditions_t *", (step.voltage_V, 3.4)), ffi.new("update_work_t *")
     modes = ffi.new("float[]", [0.1] * case.model.n_modes)
     aside = ffi.new("uint32_t[]", case.model.n_observations)
-    log_det = ffi.new("float *")
     lib.observation_predict(case.core.model, modes, conditions, ffi.addressof(work.network))
     measured = take_usable(case, step.z_ohm)
     network = ffi.addressof(work.network)
-    lib.observation_linearise(case.core.model, network, conditions, modes, aside, measured, work.observation, log_det)
-    assert np.isclose(log_det[0], np.log(own_variance(case, step.z_ohm)).sum(), rtol=1e-5)
+    seen = lib.observation_linearise(case.core.model, network, conditions, modes, aside, measured, work.observation)
+    assert np.isclose(seen.log_det, np.log(own_variance(case, step.z_ohm)).sum(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("case", ["latent", "bank", "smallest"], indirect=True)
