@@ -253,8 +253,8 @@ def _sum(counts: dict[str, Count], functions: Sequence[str]) -> Count:
 
 
 def split_network(rows: list[dict[str, Any]], with_jacobian: Count, forward: Count) -> None:
-    """Put "network" and "jacobian" in the place of both: the Jacobian is what it adds to a forward pass, if anything."""
-    forward = forward if with_jacobian.calls else with_jacobian
+    """Put "network" and "jacobian" in the place of both: the Jacobian is what it adds to a forward pass."""
+    forward = forward if with_jacobian.calls else with_jacobian  # nobody asked for it
     index = next(index for index, row in enumerate(rows) if row["stage"] == NETWORK)
     once, alone = (_row("", count, estimated=True) for count in (with_jacobian, forward))
     jacobian = {name: value - alone[name] for name, value in once.items() if name != "stage"}
