@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import SAMPLES, Dataset
@@ -47,6 +48,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, floa
     write_circuit_dataset(folder / "dataset")
     train(small_recipe(), folder / "dataset", folder / "model", silent)
     return folder, quantize(small_recipe(), folder / "dataset", folder / "model", silent)
+
+
+def test_the_model_has_the_same_bytes_with_any_number_of_blas_threads(tmp_path: Path) -> None:
+    """With as many lives as it takes for BLAS to share the sums out."""
+    write_circuit_dataset(tmp_path / "dataset", training_lives=160)
+    train(small_recipe(), tmp_path / "dataset", tmp_path / "model", silent)
+    models = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            quantize(small_recipe(), tmp_path / "dataset", tmp_path / "model", silent)
+        models.append((tmp_path / "model/model.json").read_bytes())
+    assert models[0] == models[1]
 
 
 def test_stages_write_files_that_load(made: tuple[Path, dict[str, float]]) -> None:

@@ -29,10 +29,10 @@ def circuit(samples: pd.DataFrame, frequency_Hz: np.ndarray = FREQUENCY_HZ) -> n
     return z + 1e-3 * samples["contact_resistance_mOhm"].to_numpy()[:, None]
 
 
-def write_circuit_dataset(directory: Path, *, seed: int = 0, snapshots: int = 600) -> None:
+def write_circuit_dataset(directory: Path, *, seed: int = 0, snapshots: int = 600, training_lives: int = 12) -> None:
     rng = np.random.default_rng(seed)
     parts = [_snapshots(rng, snapshots)]
-    for split, cells in (("train", 12), ("validation", 4), ("test", 4)):
+    for split, cells in (("train", training_lives), ("validation", 4), ("test", 4)):
         parts += [_trajectory(rng, split, f"{split}-{i}") for i in range(cells)]
     samples = pd.concat(parts, ignore_index=True)
     loss = samples["lli"] + 0.5 * samples["lam_ne"] + samples["lam_pe"] ** 2

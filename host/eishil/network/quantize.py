@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import SAMPLES, SPECTRA, Dataset
@@ -28,7 +29,7 @@ from eishil.network.integer import IntegerReference
 from eishil.network.mlp import FloatNetwork
 from eishil.network.onnx_files import load_float_network, write_integer_network
 from eishil.network.samples import NetworkSamples, frequency_columns, network_samples
-from eishil.network.train import FLOAT_FILE
+from eishil.network.train import BLAS_THREADS, FLOAT_FILE
 from eishil.progress import Progress
 from eishil.versions import versions
 
@@ -37,6 +38,12 @@ INT8_FILE, MODEL_FILE = "network_int8.onnx", "model.json"
 
 def quantize(recipe: Recipe, dataset_dir: Path, model_dir: Path, progress: Progress) -> dict[str, float]:
     """Write `network_int8.onnx` and `model.json` to `model_dir`; give figures for the terminal."""
+    # More threads add up in another order, and the same recipe is to give the same bytes on any machine.
+    with threadpool_limits(BLAS_THREADS):
+        return _quantize(recipe, dataset_dir, model_dir, progress)
+
+
+def _quantize(recipe: Recipe, dataset_dir: Path, model_dir: Path, progress: Progress) -> dict[str, float]:
     dataset = Dataset.open(dataset_dir)
     train, validation = dataset.split("train"), dataset.split("validation")
     network = load_float_network(model_dir / FLOAT_FILE)
