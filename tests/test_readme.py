@@ -35,3 +35,10 @@ def test_make_targets_exist() -> None:
     rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     for page in PAGES:
         assert set(re.findall(r"(?:^    |`)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE)) <= rules, page.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_prose_is_wrapped(page: Path) -> None:
+    """Tables and indented commands have no end of a line to choose."""
+    lines = enumerate(page.read_text("utf-8").splitlines(), 1)
+    assert [n for n, line in lines if len(line) > 120 and not line.startswith(("|", "    "))] == []
