@@ -1,5 +1,6 @@
 #include "ekf.h"
 
+#include "ekf_five.h"
 #include "fmath.h"
 #include "network.h"
 
@@ -102,6 +103,11 @@ static inline bool update_scalar(real_t *P, const real_t *H, unsigned first, con
 static inline bool update_all(gaussian_t *f, const model_t *model, const trajectory_t *trajectory,
                               const pseudo_observation_t *seen, unsigned n_seen, real_t *nis, real_t *log_det)
 {
+#if EKF_FIVE_IS_THERE
+    if (states_are_channels()) {
+        return n_seen == 0U || ekf_update_five(f, model->network.jacobian_column_scale, seen, n_seen, nis);
+    }
+#endif
     real_t dx[N] = {REAL(0)};
 #if SMALL
     real_t P[MODEL_N_COVARIANCE];

@@ -2,6 +2,7 @@
 
 #include "block_moves.h"
 #include "fmath.h"
+#include "information_gather.h"
 
 /* A pivot that elimination has left with less than this part of what was gathered is rounding. */
 #define LEAST_PIVOT REAL(0x1p-21f)
@@ -39,6 +40,7 @@ static inline loaded_t load(const observation_t *row, unsigned end)
     return loaded;
 }
 
+#if !INFORMATION_GATHER_IS_ASSEMBLY
 static inline void gather_rows(information_t *sum, const loaded_t *row, unsigned first, unsigned end)
 {
 #pragma GCC unroll 16
@@ -51,6 +53,7 @@ static inline void gather_rows(information_t *sum, const loaded_t *row, unsigned
         }
     }
 }
+#endif
 
 static inline void gather_series(information_t *sum, const loaded_t *row)
 {
@@ -68,6 +71,9 @@ static inline void gather_series(information_t *sum, const loaded_t *row)
 static inline void gather(information_t *sum, const observations_t *observations)
 {
     const observation_t *end = observations->row + observations->n;
+#if INFORMATION_GATHER_IS_ASSEMBLY
+    information_gather_five(observations->row, end, sum->matrix, sum->vector);
+#else
     for (const observation_t *row = observations->row; row != end; row++) {
         const loaded_t loaded = load(row, N_SHARED);
         gather_rows(sum, &loaded, 0, FIRST_ROWS);
@@ -76,6 +82,7 @@ static inline void gather(information_t *sum, const observations_t *observations
         const loaded_t loaded = load(row, N_SHARED);
         gather_rows(sum, &loaded, FIRST_ROWS, N_SHARED);
     }
+#endif
     /* Behind the last one in series the others' gradients by the terms are 0. */
     const unsigned n_in_series = MODEL_N_IN_SERIES;
     end = observations->row + (observations->n < n_in_series ? observations->n : n_in_series);
