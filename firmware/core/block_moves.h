@@ -61,13 +61,14 @@ BLOCK_INLINE void block_load_multiple(const real_t *from, unsigned n, real_t *ou
 BLOCK_DEFINE_LOAD_MULTIPLE(block_load_multiple_middle, 8U, "s8", "s9", "s10", "s11", "s12")
 BLOCK_DEFINE_LOAD_MULTIPLE(block_load_multiple_high, 16U, "s16", "s17", "s18", "s19", "s20")
 
-/* Number k of `in` in its register; one that is not there costs no instruction. */
+/* Number k of `in` in its register; one that is not there costs no instruction, as long as its text is its own: of equal
+ * ones GCC would keep the first, and copy. */
 #define BLOCK_OPERAND(k)                                                                                               \
     register float f##k __asm__("s" #k);                                                                               \
     if ((k) < n) {                                                                                                     \
         f##k = in[k];                                                                                                  \
     } else {                                                                                                           \
-        __asm__("" : "=t"(f##k));                                                                                      \
+        __asm__("@ s" #k : "=t"(f##k));                                                                                    \
     }
 
 BLOCK_INLINE void block_store_multiple(real_t *to, unsigned n, const real_t *in)

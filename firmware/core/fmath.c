@@ -10,6 +10,8 @@ extern int32_t fmath_round(float x);
 
 #if !defined(REAL_IS_DOUBLE)
 
+extern float fmath_log_near_one(float d);
+
 /* Centres of 32 equal bins of the bits from 0x3F320000 on; the bin around 1 has its centre there, for ln x to be exact
  * where it is small. */
 const fmath_log_bin_t fmath_log_bins[32] = {
@@ -40,7 +42,7 @@ const fmath_exp_table_t fmath_exp_table = {
 
 float fmath_log(float x)
 {
-    return fmath_has_logarithm(x) ? fmath_log_of_normal(x) : FMATH_NAN;
+    return fmath_has_logarithm(x) ? fmath_log_less(x, REAL(0)) : FMATH_NAN;
 }
 
 float fmath_exp(float x)

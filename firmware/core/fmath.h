@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define FMATH_SMALLEST_NORMAL REAL(0x1p-126f)
+#define FMATH_LARGEST         REAL(0x1.fffffep+127f)
 #define FMATH_NAN             REAL(NAN)
 
 inline uint32_t fmath_to_bits(float x)
@@ -82,10 +83,17 @@ inline real_t fmath_sqrt(real_t x)
 #define FMATH_SIGN_BIT    0x80000000U
 #define FMATH_EXP_LOWEST  REAL(-87)
 #define FMATH_EXP_HIGHEST REAL(88)
+#define FMATH_NEAR        REAL(0x1p-3f) /* in fmath_is_near_zero */
 
 #if defined(REAL_IS_DOUBLE)
 
-real_t fmath_log_of_normal(real_t x);
+real_t fmath_log_less(real_t x, real_t y);
+real_t fmath_log_near_one(real_t d);
+
+static inline bool fmath_is_near_zero(real_t x)
+{
+    return x > -FMATH_NEAR && x < FMATH_NEAR;
+}
 
 /* There are none. */
 typedef struct {
@@ -123,9 +131,9 @@ typedef struct {
 
 extern const fmath_exp_table_t fmath_exp_table;
 
-/* For x with fmath_has_logarithm: x = 2^k m with m in 0.695..1.39, and ln m = ln c + ln(1 + r), r = (m - c) / c, where
- * m - c is exact and |r| < 2^-6: the first term left out is below 2e-10 and less than 6e-8 of the sum. */
-static inline float fmath_log_of_normal(float x)
+/* ln x - y for x with fmath_has_logarithm: x = 2^k m with m in 0.695..1.39, and ln m = ln c + ln(1 + r), r = (m - c) / c,
+ * where m - c is exact and |r| < 2^-6: the first term left out is below 2e-10 and less than 6e-8 of the sum. */
+static inline float fmath_log_less(float x, float y)
 {
     const uint32_t bits = fmath_to_bits(x);
     uint32_t start = 0x3F320000U;
@@ -139,7 +147,23 @@ static inline float fmath_log_of_normal(float x)
     const float m = fmath_from_bits(bits - ((uint32_t)exponent << 23));
     const float r = (m - bin[0]) * bin[1];
     const float bend = -0.5f + r * (1.0f / 3.0f - 0.25f * r);
-    return real_add_apart(bin[2] + (r + r * r * bend), k, FMATH_LN2);
+    return bin[2] + (k * FMATH_LN2 - y) + (r + r * r * bend);
+}
+
+/* Below FMATH_NEAR on both sides; not NaN. */
+static inline bool fmath_is_near_zero(float x)
+{
+    return fmath_to_bits(x) << 1 < fmath_to_bits(FMATH_NEAR) << 1;
+}
+
+/* ln(1 + d) for d with fmath_is_near_zero, within 1e-7. The last two factors stand for all further terms, and are numbers
+ * that an instruction can hold. */
+inline float fmath_log_near_one(float d)
+{
+    const float square = d * d;
+    const float low = d * (1.0f / 3.0f) - 0.5f;
+    const float high = d * 0.203125f - 0.25f - square * 0.171875f;
+    return d + square * (low + square * high);
 }
 
 /* Its factors in registers, for a loop to load once. */
@@ -214,7 +238,8 @@ static inline real_t fmath_exp_with(const fmath_exp_factors_t *factors, real_t x
 #else
     /* Most arguments are below 64, which one comparison of the bits without the sign tells. */
     const uint32_t bits_of_64 = 0x42800000U;
-    return fmath_exp_within(factors, fmath_to_bits(x) << 1 < bits_of_64 << 1 ? x : fmath_exp_bound(x));
+    const bool is_most = fmath_to_bits(x) << 1 < bits_of_64 << 1;
+    return fmath_exp_within(factors, __builtin_expect(is_most, 1) ? x : fmath_exp_bound(x));
 #endif
 }
 

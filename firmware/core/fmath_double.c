@@ -7,9 +7,14 @@ typedef int fmath_double_t;
 
 /* A build to compare with, not bit-equal everywhere: the C library's functions, within the float32 build's range. */
 
-real_t fmath_log_of_normal(real_t x)
+real_t fmath_log_less(real_t x, real_t y)
 {
-    return log(x);
+    return log(x) - y;
+}
+
+real_t fmath_log_near_one(real_t d)
+{
+    return log1p(d);
 }
 
 real_t fmath_exp_within(const fmath_exp_factors_t *factors, real_t x)

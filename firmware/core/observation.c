@@ -133,41 +133,38 @@ void observation_expect(const model_t *model, const network_work_t *work, const 
 }
 
 /* What an observation_t needs besides the network's gradient: with l = exp(y) + series and e = exp(-y), h = y +
- * ln(1 + series e), dh/dy = 1 / (1 + series e) and dh/d(mode) = coefficient e dh/dy; without series terms h = y. The
- * innovation is ln(argument) - shift. */
+ * ln(1 + series e), dh/dy = 1 / (1 + series e) and dh/d(mode) = coefficient e dh/dy; without series terms h = y. */
 typedef struct {
     real_t by_term[MODEL_N_SERIES_TERMS + 1U]; /* over dh/dy and the row's scale; one more, for there to be one */
     real_t share;                              /* dh/dy */
-    real_t argument;
-    real_t shift;
+    real_t argument;                           /* of the innovation's logarithm, */
+    bool has_innovation;                       /* unless this tells that it is known */
+    real_t innovation;
 } link_t;
 
-/* z and `expected` in the place of their quotient, which is too large or too small for a float. */
-static void divide_far_apart(real_t z, real_t expected, link_t *link)
-{
-    const bool is_small = z < expected;
-    const real_t up = REAL(0x1p+64f);
-    const real_t down = REAL(0x1p-64f);
-    const real_t ln_2 = REAL(0x1.62e43p-1f);
-    link->argument = z * (is_small ? up : down) / (expected * (is_small ? down : up));
-    link->shift += is_small ? REAL(128) * ln_2 : REAL(-128) * ln_2;
-}
-
-/* From z and y in the place of argument and shift. False where l is not positive. */
+/* From z in the place of the argument. False where l is not positive. The innovation is ln(1 + d), d = (z - l) / l, which
+ * most often is small; a quotient that a float cannot hold counts as the last one that it can. */
 static inline bool link_in_series(const observable_t *observable, const series_t *series,
-                                  const fmath_exp_factors_t *factors, unsigned i, link_t *link)
+                                  const fmath_exp_factors_t *factors, unsigned i, real_t y, link_t *link)
 {
     const unsigned n_terms = MODEL_N_SERIES_TERMS;
-    const real_t inverse = fmath_exp_with(factors, -link->shift);
-    const real_t expected = REAL(1) + sum_series_terms(series, i) * inverse;
+    const real_t series_ohm = sum_series_terms(series, i);
+    const real_t inverse = fmath_exp_with(factors, -y);
+    const real_t expected = REAL(1) + series_ohm * inverse;
     const real_t z = link->argument;
     link->share = REAL(1) / expected;
-    link->argument = z * link->share;
-    if (!fmath_has_logarithm(link->argument)) {
+    const real_t d = ((z - series_ohm) * inverse - REAL(1)) * link->share;
+    link->has_innovation = fmath_is_near_zero(d);
+    if (__builtin_expect(link->has_innovation, 1)) {
+        link->innovation = fmath_log_near_one(d);
+    } else {
         if (!fmath_has_logarithm(expected)) {
             return false;
         }
-        divide_far_apart(z, expected, link);
+        link->argument = z * link->share;
+        if (!fmath_has_logarithm(link->argument)) {
+            link->argument = z < expected ? FMATH_SMALLEST_NORMAL : FMATH_LARGEST;
+        }
     }
     const real_t factor = inverse * network_row_inverse_scale(observable);
 #pragma GCC unroll 4
@@ -196,7 +193,7 @@ static inline real_t write_observation(const network_row_t *row, const network_n
 {
     const unsigned n_terms = MODEL_N_SERIES_TERMS;
     real_t number[INFORMATION_N_NUMBERS];
-    real_t innovation = fmath_log_of_normal(link->argument) - link->shift;
+    real_t innovation = link->innovation;
     const real_t scale = link->share * network->scale;
     number[0] = take_bend(row, aside, scale, &innovation);
 #pragma GCC unroll 16
@@ -226,14 +223,18 @@ observations_t observation_linearise(const model_t *model, const network_work_t 
     const real_t inverse_temperature = conditions->inverse_temperature;
     const series_t series = read_series_terms(model, modes);
     const fmath_exp_factors_t factors = fmath_exp_load_factors();
+    const unsigned n_in_series = MODEL_N_IN_SERIES;
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, observable++, network_next_row(&row)) {
         if (!fmath_is_positive(measured->part_ohm[i])) {
             continue;
         }
         const network_numbers_t network = network_row_numbers(&row, inverse_temperature);
-        link_t link = {.share = REAL(1), .argument = measured->part_ohm[i], .shift = network.output};
-        if (fmath_is_positive(observable->series_scale) && !link_in_series(observable, &series, &factors, i, &link)) {
+        link_t link = {.share = REAL(1), .argument = measured->part_ohm[i]};
+        if (i < n_in_series && !link_in_series(observable, &series, &factors, i, network.output, &link)) {
             continue;
+        }
+        if (!link.has_innovation) {
+            link.innovation = fmath_log_less(link.argument, network.output);
         }
         length += write_observation(&row, &network, &link, MODEL_HAS_CURVATURE ? aside[i] : 0,
                                     observation_inverse_variance(observable, measured, i), out++);

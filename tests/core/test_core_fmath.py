@@ -37,6 +37,16 @@ def test_log_error(core: CoreLibrary) -> None:
     assert error.max() < 2.0
 
 
+def test_log_near_one_error(core: CoreLibrary) -> None:
+    edge = float(np.nextafter(np.float32(0.125), np.float32(0)))
+    d = np.linspace(-edge, edge, SAMPLES).astype(np.float32)
+    d = np.concatenate([d, [0.0, 1e-40, -1e-40, 1e-9, -1e-9]]).astype(np.float32)
+    got = evaluate(core.lib.fmath_log_near_one, d)
+    assert np.abs(got - np.log1p(d.astype(np.float64))).max() < 1e-7
+    small = np.abs(d) < 1e-6
+    assert np.abs(got[small] - d[small]).max() < 1e-12
+
+
 @pytest.mark.parametrize("x", [0.0, -0.0, -1.0, 1e-40, np.inf, -np.inf, np.nan])
 def test_log_of_what_has_none_is_nan(core: CoreLibrary, x: float) -> None:
     assert np.isnan(core.lib.fmath_log(x))
