@@ -68,7 +68,7 @@ BLOCK_DEFINE_LOAD_MULTIPLE(block_load_multiple_high, 16U, "s16", "s17", "s18", "
     if ((k) < n) {                                                                                                     \
         f##k = in[k];                                                                                                  \
     } else {                                                                                                           \
-        __asm__("@ s" #k : "=t"(f##k));                                                                                    \
+        __asm__("@ s" #k : "=t"(f##k));                                                                                \
     }
 
 BLOCK_INLINE void block_store_multiple(real_t *to, unsigned n, const real_t *in)
@@ -100,7 +100,7 @@ BLOCK_INLINE void block_load_multiple_integers(const int32_t *from, unsigned n, 
     register int32_t i6 __asm__("s6");
     __asm__("vldmia %[from], {s0-s%c[last]}"
             : "=t"(i0), "=t"(i1), "=t"(i2), "=t"(i3), "=t"(i4), "=t"(i5), "=t"(i6)
-            : [from] "r"(from), [last] "i"(n - 1U), "m"(*(const int32_t (*)[n])from));
+            : [from] "r"(from), [last] "i"(n - 1U), "m"(*(const int32_t(*)[n])from));
     const int32_t value[BLOCK_MOVES_MAX_INTEGERS] = {i0, i1, i2, i3, i4, i5, i6};
 #pragma GCC unroll 7
     for (unsigned k = 0; k < n; k++) {
@@ -202,6 +202,17 @@ BLOCK_INLINE void block_load_integers(const int32_t *from, unsigned n, real_t *o
 }
 
 /* The same of floats of the model. */
+BLOCK_INLINE void block_load_floats_high(const float *from, unsigned n, real_t *out)
+{
+#if defined(REAL_IS_DOUBLE)
+    for (unsigned k = 0; k < n; k++) {
+        out[k] = from[k];
+    }
+#else
+    block_load_high(from, n, out);
+#endif
+}
+
 BLOCK_INLINE void block_load_floats(const float *from, unsigned n, real_t *out)
 {
 #if defined(REAL_IS_DOUBLE)

@@ -83,16 +83,16 @@ inline real_t fmath_sqrt(real_t x)
 #define FMATH_SIGN_BIT    0x80000000U
 #define FMATH_EXP_LOWEST  REAL(-87)
 #define FMATH_EXP_HIGHEST REAL(88)
-#define FMATH_NEAR        REAL(0x1p-3f) /* in fmath_is_near_zero */
+#define FMATH_NEAR        REAL(0x1p-3f) /* of fmath_log_near_one */
 
 #if defined(REAL_IS_DOUBLE)
 
 real_t fmath_log_less(real_t x, real_t y);
 real_t fmath_log_near_one(real_t d);
 
-static inline bool fmath_is_near_zero(real_t x)
+static inline bool fmath_is_within(real_t x, real_t limit)
 {
-    return x > -FMATH_NEAR && x < FMATH_NEAR;
+    return x > -limit && x < limit;
 }
 
 /* There are none. */
@@ -113,6 +113,12 @@ real_t fmath_exp_within(const fmath_exp_factors_t *factors, real_t x);
 /* In two parts: the high one has 12 trailing zero bits, so that its product with an exponent is exact. */
 #define FMATH_LN2_HIGH 0x1.62e000p-1f
 #define FMATH_LN2_LOW  0x1.0bfbe8p-15f
+
+/* -limit < x < limit, in one comparison of the bits without the sign; not of NaN. */
+static inline bool fmath_is_within(float x, float limit)
+{
+    return fmath_to_bits(x) << 1 < fmath_to_bits(limit) << 1;
+}
 
 /* A bin of mantissas: its centre c, 1 / c and ln c. */
 typedef struct {
@@ -150,13 +156,7 @@ static inline float fmath_log_less(float x, float y)
     return bin[2] + (k * FMATH_LN2 - y) + (r + r * r * bend);
 }
 
-/* Below FMATH_NEAR on both sides; not NaN. */
-static inline bool fmath_is_near_zero(float x)
-{
-    return fmath_to_bits(x) << 1 < fmath_to_bits(FMATH_NEAR) << 1;
-}
-
-/* ln(1 + d) for d with fmath_is_near_zero, within 1e-7. The last two factors stand for all further terms, and are numbers
+/* ln(1 + d) for d within FMATH_NEAR, within 1e-7. The last two factors stand for all further terms, and are numbers
  * that an instruction can hold. */
 inline float fmath_log_near_one(float d)
 {
@@ -236,9 +236,7 @@ static inline real_t fmath_exp_with(const fmath_exp_factors_t *factors, real_t x
 #if defined(REAL_IS_DOUBLE)
     return fmath_exp_within(factors, fmath_exp_bound(x));
 #else
-    /* Most arguments are below 64, which one comparison of the bits without the sign tells. */
-    const uint32_t bits_of_64 = 0x42800000U;
-    const bool is_most = fmath_to_bits(x) << 1 < bits_of_64 << 1;
+    const bool is_most = fmath_is_within(x, 64.0f);
     return fmath_exp_within(factors, __builtin_expect(is_most, 1) ? x : fmath_exp_bound(x));
 #endif
 }

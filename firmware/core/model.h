@@ -84,7 +84,7 @@ typedef struct {
 /* A scalar of the modes with one tanh layer, by tanh(t) = 1 - 2 / (1 + exp(2 t)): offset + out . (1 / (1 + exp(weight
  * modes[input] + bias))). One with fewer than MODEL_MAX_READOUT_INPUTS is filled up with inputs of weight 0. */
 typedef struct {
-    uint8_t n_hidden;
+    uint8_t n_hidden;                        /* even: filled up with a unit of zeros */
     uint8_t input[MODEL_MAX_READOUT_INPUTS]; /* modes */
     const readout_unit_t *unit;              /* [n_hidden] */
     float offset;

@@ -120,14 +120,16 @@ void observation_expect(const model_t *model, const network_work_t *work, const 
 {
     const observable_t *observable = model->observable;
     const series_t series = read_series_terms(model, modes);
+    const fmath_exp_factors_t factors = fmath_exp_load_factors();
     for (unsigned i = 0; i < MODEL_N_OBSERVATIONS; i++, h += stride) {
         if (!used[i]) {
             continue;
         }
         *h = network_output(&model->network, work, i, column);
         if (fmath_is_positive(observable[i].series_scale)) {
-            *h = fmath_log(fmath_exp_inline(*h) + sum_series_terms(&series, i));
-            used[i] = fmath_is_finite(*h);
+            const real_t expected_ohm = fmath_exp_with(&factors, *h) + sum_series_terms(&series, i);
+            used[i] = fmath_has_logarithm(expected_ohm);
+            *h = used[i] ? fmath_log_less(expected_ohm, REAL(0)) : FMATH_NAN;
         }
     }
 }
@@ -154,7 +156,7 @@ static inline bool link_in_series(const observable_t *observable, const series_t
     const real_t z = link->argument;
     link->share = REAL(1) / expected;
     const real_t d = ((z - series_ohm) * inverse - REAL(1)) * link->share;
-    link->has_innovation = fmath_is_near_zero(d);
+    link->has_innovation = fmath_is_within(d, FMATH_NEAR);
     if (__builtin_expect(link->has_innovation, 1)) {
         link->innovation = fmath_log_near_one(d);
     } else {

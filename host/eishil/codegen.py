@@ -319,9 +319,14 @@ def _readout(source: Source, model: Model, name: str, readout: Readout) -> dict[
     weight = 2 * np.array(readout.w1) * readout.input_scale
     bias = 2 * np.array(readout.b1) - weight @ readout.input_mean
     out = np.array(readout.w2)
-    units: list[Numbers] = [np.pad(weight, ((0, 0), (0, missing))), bias, -2 * out]
+    silent = n_hidden % 2
+    units: list[Numbers] = [
+        np.pad(weight, ((0, silent), (0, missing))),
+        np.pad(bias, (0, silent)),
+        np.pad(-2 * out, (0, silent)),
+    ]
     return {
-        "n_hidden": integer_literal(f"{name} hidden units", "uint8_t", n_hidden),
+        "n_hidden": integer_literal(f"{name} hidden units", "uint8_t", n_hidden + silent),
         "input": "{" + ", ".join(f"{mode}U" for mode in modes) + "}",
         "unit": source.records(f"{name}_unit", "readout_unit_t", units),
         "offset": float_literal(f"{name}_offset", readout.b2 + out.sum()),
