@@ -2,7 +2,7 @@
 
 #include "block_moves.h"
 #include "fmath.h"
-#include "information_gather.h"
+#include "information_six.h"
 
 /* A pivot that elimination has left with less than this part of what was gathered is rounding. */
 #define LEAST_PIVOT REAL(0x1p-21f)
@@ -40,7 +40,6 @@ static inline loaded_t load(const observation_t *row, unsigned end)
     return loaded;
 }
 
-#if !INFORMATION_GATHER_IS_ASSEMBLY
 static inline void gather_rows(information_t *sum, const loaded_t *row, unsigned first, unsigned end)
 {
 #pragma GCC unroll 16
@@ -53,7 +52,6 @@ static inline void gather_rows(information_t *sum, const loaded_t *row, unsigned
         }
     }
 }
-#endif
 
 static inline void gather_series(information_t *sum, const loaded_t *row)
 {
@@ -68,12 +66,40 @@ static inline void gather_series(information_t *sum, const loaded_t *row)
     }
 }
 
+/* Behind the last one in series the others' gradients by the terms are 0. */
+static inline void gather_all_in_series(information_t *sum, const observations_t *observations)
+{
+    const unsigned n_in_series = MODEL_N_IN_SERIES;
+    const observation_t *end = observations->row + (observations->n < n_in_series ? observations->n : n_in_series);
+    for (const observation_t *row = observations->row; row != end; row++) {
+        const loaded_t loaded = load(row, N);
+        gather_series(sum, &loaded);
+    }
+}
+
+#if INFORMATION_SIX_IS_THERE
+
+unsigned information_compress(const observations_t *observations, const real_t *context_std, pseudo_observation_t *out,
+                              real_t *nis, real_t *log_det)
+{
+    information_t sum = {.length = observations->length};
+    real_t series[N + 1U];
+    gather_all_in_series(&sum, observations);
+#pragma GCC unroll 16
+    for (unsigned k = 0; k < N; k++) {
+        series[k] = sum.matrix[k][N - 1U];
+    }
+    series[N] = sum.vector[N - 1U];
+    *log_det = observations->log_det;
+    *nis = observations->length;
+    return information_compress_six(observations, series, context_std[0], LEAST_PIVOT, out, nis);
+}
+
+#else
+
 static inline void gather(information_t *sum, const observations_t *observations)
 {
     const observation_t *end = observations->row + observations->n;
-#if INFORMATION_GATHER_IS_ASSEMBLY
-    information_gather_five(observations->row, end, sum->matrix, sum->vector);
-#else
     for (const observation_t *row = observations->row; row != end; row++) {
         const loaded_t loaded = load(row, N_SHARED);
         gather_rows(sum, &loaded, 0, FIRST_ROWS);
@@ -82,14 +108,7 @@ static inline void gather(information_t *sum, const observations_t *observations
         const loaded_t loaded = load(row, N_SHARED);
         gather_rows(sum, &loaded, FIRST_ROWS, N_SHARED);
     }
-#endif
-    /* Behind the last one in series the others' gradients by the terms are 0. */
-    const unsigned n_in_series = MODEL_N_IN_SERIES;
-    end = observations->row + (observations->n < n_in_series ? observations->n : n_in_series);
-    for (const observation_t *row = observations->row; row != end; row++) {
-        const loaded_t loaded = load(row, N);
-        gather_series(sum, &loaded);
-    }
+    gather_all_in_series(sum, observations);
 }
 
 /* What the context adds in units of its standard deviations: its prior is then one. */
@@ -160,3 +179,5 @@ unsigned information_compress(const observations_t *observations, const real_t *
     *nis = sum.length;
     return n;
 }
+
+#endif

@@ -55,7 +55,7 @@ void observation_read_inputs(const model_t *model, const real_t *modes, const co
     }
     value[N_MODE_INPUTS] = conditions->voltage_V;
     value[N_MODE_INPUTS + 1U] = conditions->inverse_temperature;
-#pragma GCC unroll 1
+#pragma GCC unroll 8
     for (unsigned c = 0; c < MODEL_N_INPUTS; c++) {
         input[c] = network_read_input(&model->network, c, value[c]);
     }
