@@ -124,11 +124,6 @@ typedef struct {
 
 #if defined(NETWORK_IS_REAL)
 
-static inline real_t network_row_output(const network_row_t *row)
-{
-    return *row->output;
-}
-
 static inline network_numbers_t network_row_numbers(const network_row_t *row, real_t inverse_temperature)
 {
     network_numbers_t numbers = {.output = *row->output, .scale = REAL(1)};
@@ -144,11 +139,6 @@ static inline network_numbers_t network_row_numbers(const network_row_t *row, re
 }
 
 #else
-
-static inline real_t network_row_output(const network_row_t *row)
-{
-    return (real_t)row->sum[0] * row->quantised->scale + row->quantised->offset;
-}
 
 static inline network_numbers_t network_row_numbers(const network_row_t *row, real_t inverse_temperature)
 {

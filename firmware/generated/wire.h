@@ -298,7 +298,7 @@ typedef struct {
 _Static_assert(sizeof(wire_commission_reply_t) == 184U, "wire_commission_reply_t is padded");
 _Static_assert(offsetof(wire_commission_reply_t, variance) == 96U, "wire_commission_reply_t is padded");
 
-/* This message, the header and hello_request stay as they are in every version, so that any two sides can part. */
+/* This message, the header and hello_request stay as they are from version 3 on: any two sides can part. */
 typedef struct {
     uint32_t status; /* enum status */
     uint32_t type; /* of the request */

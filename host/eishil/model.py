@@ -276,6 +276,7 @@ class Model(_Part):
         if self.noise.temperature_effect is not None:
             require_shape("noise.temperature_effect", self.noise.temperature_effect, (m, 2))
             require(self.noise.voltage_std_V == 0, "noise.voltage_std_V is 0 beside noise.temperature_effect")
+            require(self.n_tangents > 0, "noise.temperature_effect needs a network that reads modes")
         if self.curvature is not None:
             require_shape("curvature.gradient", self.curvature.gradient, (p,))
             require(self.filter == "ekf", "the unscented filter has no curvature")

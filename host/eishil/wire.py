@@ -244,7 +244,7 @@ MESSAGES: tuple[Message, ...] = (
             Field("expected", "u4", 1, "sequence number of the request that is applied next"),
             Field("protocol_version", "u4", 1, "of the device"),
         ),
-        "This message, the header and hello_request stay as they are in every version, so that any two sides can part.",
+        "This message, the header and hello_request stay as they are from version 3 on: any two sides can part.",
     ),
 )
 

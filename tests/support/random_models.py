@@ -15,7 +15,7 @@ from eishil.filters.step import StepInput
 from eishil.network.conversion import convert
 from eishil.network.mlp import FloatNetwork
 
-READOUT_HIDDEN = 4
+READOUT_HIDDEN = 5
 
 
 def random_network(

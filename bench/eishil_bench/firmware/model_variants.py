@@ -28,7 +28,7 @@ def variants(model: Model) -> dict[str, Model]:
 
 
 def with_modes_as_states(model: Model) -> Model:
-    """A random walk of the modes, from the middle of their ranges, linearised once."""
+    """A random walk of the modes, from the first quarter of their ranges, linearised once."""
     low, high = (np.array([getattr(mode, name) for mode in model.modes]) for name in ("minimum", "maximum"))
     span = high - low
     states = [

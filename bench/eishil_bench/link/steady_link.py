@@ -200,9 +200,9 @@ class SteadyLink:
         self._hello = found
 
     def _commission_again(self) -> None:
-        """What was learned of the cell; TargetError where the device refuses it now."""
+        """What was learned of the cell, or nothing; TargetError where the device refuses it now."""
         clear: Request = (COMMISSION, {"action": _ACTION["CLEAR"]})
-        for reply in self._link.exchange_all([clear, *self._commission] if self._commission else []):
+        for reply in self._link.exchange_all([clear, *self._commission]):
             if reply["status"] != _OK:
                 raise TargetError(f"{self._dut.name} could not be commissioned again after a reset")
 

@@ -9,6 +9,7 @@ of another seed judge it.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ from eishil.dataset.factory import Options, generate
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import Dataset
 from eishil.dataset.variants import fresh_cells
+from eishil.errors import EishilError
 from eishil.filters.commissioning import CHANGE, commission
 from eishil.filters.replay import Estimates, fresh_steps, measured_cells
 from eishil.model import Model
@@ -48,7 +50,7 @@ def estimates(
     before = fresh_steps(fresh, columns, recipe.measurement, recipe.seed)
     for change in changes:
         found = [
-            replay_commissioned(commission(model, network, before[cell.cell_id], change), model, network, cell)
+            replay_commissioned(commission(model, network, before.get(cell.cell_id, ()), change), model, network, cell)
             for cell in cells
         ]
         names = Estimates.__dataclass_fields__
@@ -82,4 +84,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EishilError as mistake:
+        print(mistake, file=sys.stderr)
+        sys.exit(2)
