@@ -18,6 +18,8 @@ from eishil.network.integer import IntegerReference
 from eishil.network.onnx_files import load_float_network
 from eishil_bench.dut import open_dut
 from eishil_bench.firmware.build import FirmwareImage
+from eishil_bench.firmware.firmware_bench import build_variant
+from eishil_bench.firmware.model_variants import variants
 from eishil_bench.link.session import Session, refuse_stranger, stream
 from eishil_bench.runs.limits import load_limits
 from eishil_bench.runs.stimulus import held_out_trajectories
@@ -84,6 +86,19 @@ def test_equality_3_float32_core_is_bit_equal_native_cortex_m4_cortex_m7(
     assert cortex_m7 == host
     # An estimator that stands still, or spectra that it all accepts, would prove less.
     assert len({estimate[2:] for estimate in host[: len(lives[0])]}) == len(lives[0])
+    assert {estimate[0] for estimate in host} >= {wire.ENUMS["status"]["OK"], wire.ENUMS["status"]["POINTS_SKIPPED"]}
+
+
+def test_assembly_for_five_states_is_bit_equal_to_c(first_light_model, lives, tmp_path):
+    """The demo's model has twelve; the paths that only a small one takes (`ekf_five.h`, `information_six.h`)."""
+    small = variants(first_light_model)["ekf 5"]
+    image = build_variant(small, "nucleo_f446re", tmp_path)
+    core = CoreLibrary.build(tmp_path / "generated")
+    host = []
+    for life in lives:
+        estimator = core.estimator()
+        host += [bits(estimator.step(step)) for step in life]
+    assert [bits(output) for output in on_target("qemu", image, small, lives)] == host
     assert {estimate[0] for estimate in host} >= {wire.ENUMS["status"]["OK"], wire.ENUMS["status"]["POINTS_SKIPPED"]}
 
 
