@@ -100,7 +100,7 @@ BLOCK_INLINE void block_load_multiple_integers(const int32_t *from, unsigned n, 
     register int32_t i6 __asm__("s6");
     __asm__("vldmia %[from], {s0-s%c[last]}"
             : "=t"(i0), "=t"(i1), "=t"(i2), "=t"(i3), "=t"(i4), "=t"(i5), "=t"(i6)
-            : [from] "r"(from), [last] "i"(n - 1U), "m"(*(const int32_t(*)[n])from));
+            : [from] "r"(from), [last] "i"(n - 1U), "m"(*(const int32_t (*)[n])from));
     const int32_t value[BLOCK_MOVES_MAX_INTEGERS] = {i0, i1, i2, i3, i4, i5, i6};
 #pragma GCC unroll 7
     for (unsigned k = 0; k < n; k++) {

@@ -10,6 +10,7 @@
 /* weight . input + bias. */
 static inline real_t excite_unit(const real_t *number, const real_t *input)
 {
+    /* cppcheck-suppress ctuArrayIndex ; it takes float for the array and double for the index */
     real_t sum = number[N_INPUTS];
 #pragma GCC unroll 8
     for (unsigned j = 0; j < N_INPUTS; j++) {
@@ -30,6 +31,7 @@ static inline real_t bound(real_t x)
 /* Adds a unit's output, and its derivatives by the inputs. */
 static inline void add_unit(const real_t *number, real_t logistic, real_t *value, real_t *by_input)
 {
+    /* cppcheck-suppress ctuArrayIndex ; the same */
     const real_t share = number[N_INPUTS + 1U] * logistic;
     const real_t slope = share * (logistic - REAL(1));
     *value += share;
