@@ -3,6 +3,10 @@
 #ifndef EISHIL_CORE_PRECISION_H
 #define EISHIL_CORE_PRECISION_H
 
+#if defined(REAL_IS_DOUBLE) && !defined(NETWORK_IS_REAL)
+#error "REAL_IS_DOUBLE needs NETWORK_IS_REAL: the integer network's constants are loaded as float32"
+#endif
+
 #if defined(REAL_IS_DOUBLE)
 typedef double real_t;
 #else

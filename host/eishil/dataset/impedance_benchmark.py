@@ -16,7 +16,7 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from eishil.cell.ageing import AgedState, Snapshot, snapshot
 from eishil.cell.impedance import Batch, ImpedanceSolver, solver

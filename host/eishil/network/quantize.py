@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from eishil.dataset.recipe import Recipe
 from eishil.dataset.tables import SAMPLES, SPECTRA, Dataset
